@@ -1,0 +1,38 @@
+"""Run any ASGI application on AWS Lambda.
+
+>>> from penstock.adapter import LambdaAdapter
+"""
+
+from __future__ import annotations
+
+from penstock.adapter.adapter import LambdaAdapter
+from penstock.adapter.errors import (
+    ApplicationError,
+    ClientDisconnected,
+    ConfigurationError,
+    EventError,
+    EventFailed,
+    LifespanError,
+    PayloadTooLarge,
+    PenstockError,
+    ProtocolError,
+    UnsupportedEvent,
+)
+from penstock.adapter.reply import Reply
+from penstock.adapter.sources.source import EventSource
+
+__all__ = [
+    "ApplicationError",
+    "ClientDisconnected",
+    "ConfigurationError",
+    "EventError",
+    "EventFailed",
+    "EventSource",
+    "LambdaAdapter",
+    "LifespanError",
+    "PayloadTooLarge",
+    "PenstockError",
+    "ProtocolError",
+    "Reply",
+    "UnsupportedEvent",
+]

@@ -1,0 +1,306 @@
+"""``LambdaAdapter``: the Lambda handler of an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from inspect import isawaitable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapter.cycle import HTTPCycle
+from penstock.adapter.errors import ConfigurationError, EventError, UnsupportedEvent
+from penstock.adapter.event_loop import process_loop
+from penstock.adapter.lifespan import Lifespan
+from penstock.adapter.outcome import answer_with, refusal, reply_to
+from penstock.adapter.reply import ReplyRules
+from penstock.adapter.settings import Settings
+from penstock.adapter.sinks import BufferedSink
+from penstock.adapter.sources import load, recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from penstock.adapter.access_log import AccessLog
+    from penstock.adapter.asgi import ASGIApp
+    from penstock.adapter.sources.source import EventSource
+
+logger = logging.getLogger("penstock")
+
+
+class LambdaAdapter:
+    """Runs an ASGI application as a Lambda handler, behind every HTTP front door of Lambda.
+
+    >>> async def app(scope, receive, send):
+    ...     await send({"type": "http.response.start", "status": 204, "headers": []})
+    ...     await send({"type": "http.response.body"})
+    >>> handler = LambdaAdapter(app, lifespan="off")
+    >>> event = {"httpMethod": "GET", "path": "/"}
+    >>> handler(event, None)["statusCode"]
+    204
+
+    Create it last in its module: on Lambda the constructor starts the application (lifespan), in
+    the init phase, and routes or middleware can hardly be added after that.
+
+    Args:
+        app: the ASGI 3.0 application, or what makes it if ``factory`` is true.
+        factory: call ``app`` without arguments to get the application.
+        sources: event sources of your own, asked before penstock's.
+        before_freeze: called without arguments after each invocation, before its answer leaves and
+            Lambda freezes the sandbox: the place to flush spans and metrics. May be asynchronous.
+        lifespan, startup_timeout, root_path, base_path, text_types, exclude_headers, headers_from,
+            trusted_hops, events_path, event_failures, raise_errors, time_limit, deadline_margin,
+            access_log: see ``penstock.adapter.settings.OPTIONS``. None reads the environment
+            variable of that name with ``PENSTOCK_`` in front, then the default.
+
+    Raises:
+        ConfigurationError: an option has a value that it cannot have.
+        LifespanError: on Lambda, the application's start-up failed.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument an option, all by name
+        self,
+        app: Any,
+        *,
+        factory: bool = False,
+        sources: Iterable[EventSource] = (),
+        before_freeze: Callable[[], Any] | None = None,
+        lifespan: str | None = None,
+        startup_timeout: float | None = None,
+        root_path: str | None = None,
+        base_path: str | None = None,
+        text_types: Collection[str] | Callable[[str], bool] | None = None,
+        exclude_headers: Collection[str] | None = None,
+        headers_from: Mapping[str, str] | None = None,
+        trusted_hops: int | None = None,
+        events_path: str | None = None,
+        event_failures: Collection[int] | None = None,
+        raise_errors: bool | None = None,
+        time_limit: float | None = None,
+        deadline_margin: float | None = None,
+        access_log: bool | None = None,
+    ) -> None:
+        self._settings = Settings(
+            lifespan=lifespan,
+            startup_timeout=startup_timeout,
+            root_path=root_path,
+            base_path=base_path,
+            text_types=text_types,
+            exclude_headers=exclude_headers,
+            headers_from=headers_from,
+            trusted_hops=trusted_hops,
+            events_path=events_path,
+            event_failures=event_failures,
+            raise_errors=raise_errors,
+            time_limit=time_limit,
+            deadline_margin=deadline_margin,
+            access_log=access_log,
+        )
+        self._prepare(app() if factory else app, sources, before_freeze)
+        if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+            self._start_in_init_phase()
+
+    def _prepare(
+        self,
+        app: ASGIApp,
+        sources: Iterable[EventSource],
+        before_freeze: Callable[[], Any] | None,
+    ) -> None:
+        if not callable(app):
+            raise ConfigurationError("app", app, "an ASGI application, which is callable")
+        self.app = app
+        # Instrumentation libraries read and replace these, as they do with handler functions.
+        self.__name__ = self.__qualname__ = "handler"
+        self._own_sources = tuple(sources)
+        self._loaded: dict[str, EventSource] = {}
+        self._before_freeze = before_freeze
+        self._rules = ReplyRules(self._settings)
+        self._lifespan = Lifespan(app, self._settings.lifespan)
+        self._log_access: AccessLog | None = None
+        if self._settings.access_log:
+            from penstock.adapter.access_log import AccessLog
+
+            self._log_access = AccessLog()
+
+    def __call__(self, event: Any, context: Any = None) -> Any:
+        """Answer one event: the Lambda handler.
+
+        Returns what the event's front door takes (a dict), for non-HTTP events the JSON value that
+        the application answered. Raises: UnsupportedEvent; LifespanError; EventFailed; RuntimeError
+        if an event loop is running in this thread (there, await ``handle``).
+        """
+        with process_loop as loop:
+            source = self._source_of(event, context)
+            self._lifespan.bind(loop)
+            try:
+                cycle = self._cycle(source, event, context, loop)
+            except EventError as error:
+                return self._refuse(source, event, context, error)
+            cycle.start(loop, loop.stop)
+            loop.stop()
+            loop.run_forever()  # one turn, which is all that most applications take
+            if not cycle.ended:
+                cycle.watch(self._settings.deadline_margin / 2)
+                while not cycle.ended:
+                    loop.run_forever()
+                loop.stop()
+                loop.run_forever()  # what was about to run, such as the closing of a transport
+            try:
+                return self._answer(source, cycle)
+            finally:
+                if self._before_freeze is not None:
+                    loop.run_until_complete(self._flush(self._before_freeze, context))
+
+    async def handle(self, event: Any, context: Any = None) -> Any:
+        """Answer one event inside a running event loop; otherwise as calling the adapter.
+
+        Invocations may overlap. Cancelling one cancels the application's task for it.
+        """
+        loop = asyncio.get_running_loop()
+        source = self._source_of(event, context)
+        self._lifespan.bind(loop)
+        try:
+            cycle = self._cycle(source, event, context, loop)
+        except EventError as error:
+            return self._refuse(source, event, context, error)
+        ended = asyncio.Event()
+        cycle.start(loop, ended.set)
+        cycle.watch(self._settings.deadline_margin / 2)
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            cycle.cancel()
+            raise
+        try:
+            return self._answer(source, cycle)
+        finally:
+            if self._before_freeze is not None:
+                await self._flush(self._before_freeze, context)
+
+    def close(self) -> None:
+        """Run the application's lifespan shutdown; the next invocation would start it again."""
+        with process_loop as loop:
+            loop.run_until_complete(self._lifespan.shutdown())
+
+    async def aclose(self) -> None:
+        """Run the application's lifespan shutdown inside the running event loop."""
+        await self._lifespan.shutdown()
+
+    def _cycle(
+        self, source: EventSource, event: Any, context: Any, loop: asyncio.AbstractEventLoop
+    ) -> HTTPCycle:
+        scope, body = source.read(event, self._settings)
+        deadline = self._deadline(source, context, loop.time())
+        scope["aws.context"] = context
+        scope["extensions"] = {
+            "http.response.pathsend": {},
+            "penstock": {
+                "deadline": deadline,
+                "no_disconnect": True,
+                "event_source": source.name,
+                "request_id": getattr(context, "aws_request_id", None),
+            },
+        }
+        sink = BufferedSink(source.name, source.answer_limit(event))
+        return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline)
+
+    def _deadline(self, source: EventSource, context: Any, now: float) -> float | None:
+        """When the application has to be done: in time for the front door and for Lambda."""
+        limit = self._settings.time_limit
+        if limit is None:
+            limit = source.time_limit
+        left = _seconds_left(context)
+        if left is None or (limit and limit < left):
+            left = limit
+        if not left:
+            return None
+        margin = self._settings.deadline_margin
+        # With less time than two margins, half of it is for the application.
+        return now + left - (margin if left > 2 * margin else left / 2)
+
+    def _answer(self, source: EventSource, cycle: HTTPCycle) -> Any:
+        reply = None
+        try:
+            reply = reply_to(cycle, self._rules, raise_errors=self._settings.raise_errors)
+            answer, reply = answer_with(
+                source,
+                reply,
+                cycle.scope,
+                self._settings,
+                limit_bytes=cycle.sink.limit_bytes,
+                cause=cycle.error,
+            )
+            return answer
+        finally:
+            if self._log_access is not None:
+                self._log_access(source, cycle.scope, reply, cycle.began)
+
+    def _refuse(self, source: EventSource, event: Any, context: Any, error: EventError) -> Any:
+        reply = refusal(error, getattr(context, "aws_request_id", None))
+        scope = {"aws.event": event, "aws.context": context}
+        if self._log_access is not None:
+            self._log_access(source, scope, reply, perf_counter())
+        return source.write(reply, scope, self._settings)
+
+    def _source_of(self, event: Any, context: Any) -> EventSource:
+        for source in self._own_sources:
+            if source.matches(event, context):
+                return source
+        name = recognise(event)
+        source_or_none = self._loaded.get(name)
+        if source_or_none is None:
+            if name == "websocket":
+                raise UnsupportedEvent(
+                    "websocket", _seen(event), "WebSocket APIs are not served by this version"
+                )
+            if name == "event" and self._settings.events_path is None:
+                from penstock.adapter.sources.event import event_kind
+
+                raise UnsupportedEvent(
+                    event_kind(event),
+                    _seen(event),
+                    "expected an HTTP request. To pass such events to the application, set"
+                    ' events_path="/events" (PENSTOCK_EVENTS_PATH) and serve POST there',
+                )
+            source_or_none = self._loaded[name] = load(name)
+        return source_or_none
+
+    def _start_in_init_phase(self) -> None:
+        if self._settings.lifespan == "off" or asyncio._get_running_loop() is not None:  # noqa: SLF001
+            return
+        with process_loop as loop:
+            self._lifespan.bind(loop)
+            loop.run_until_complete(self._startup_within(self._settings.startup_timeout))
+
+    async def _startup_within(self, seconds: float) -> None:
+        with suppress(TimeoutError):  # then the first invocation goes on with it
+            await asyncio.wait_for(self._lifespan.startup(), seconds)
+
+    async def _flush(self, hook: Callable[[], Any], context: Any) -> None:
+        try:
+            result = hook()
+            if isawaitable(result):
+                left = _seconds_left(context)
+                margin = self._settings.deadline_margin / 2
+                await asyncio.wait_for(result, None if left is None else max(left - margin, 0))
+        except Exception:
+            # The answer is there: telemetry must not take it away.
+            logger.exception(
+                "request %s: before_freeze failed", getattr(context, "aws_request_id", None)
+            )
+
+
+def _seconds_left(context: Any) -> float | None:
+    try:
+        return context.get_remaining_time_in_millis() / 1000  # type: ignore[no-any-return]
+    except AttributeError:
+        return None  # a context of a test, or none
+
+
+def _seen(event: Any) -> str:
+    """The event in words, without its values: those may be secret."""
+    if isinstance(event, dict):
+        return f"a map with the keys {', '.join(sorted(map(str, event)))[:300] or '(none)'}"
+    return f"{type(event).__name__}, not a map"

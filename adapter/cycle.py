@@ -1,0 +1,149 @@
+"""Runs the application for one request: the asynchronous shell around an HTTPExchange."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from penstock.adapter.exchange import ExchangeState, HTTPExchange
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from penstock.adapter.asgi import ASGIApp, Message, Scope
+    from penstock.adapter.lifespan import Lifespan
+    from penstock.adapter.sinks import BufferedSink
+
+logger = logging.getLogger("penstock")
+
+
+class HTTPCycle:
+    """One request through the application.
+
+    Attributes: ``scope``; ``sink``; ``deadline`` (loop clock, seconds; None if there is none);
+    ``began`` (performance counter); and, once it has ``ended``: ``exchange``; ``error``, what the
+    application raised (None if it returned); ``expired``, whether the deadline came first.
+    """
+
+    __slots__ = (
+        "_app",
+        "_body",
+        "_done",
+        "_lifespan",
+        "_loop",
+        "_task",
+        "_timer",
+        "_waiting",
+        "began",
+        "deadline",
+        "ended",
+        "error",
+        "exchange",
+        "expired",
+        "scope",
+        "sink",
+    )
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        lifespan: Lifespan,
+        scope: Scope,
+        body: bytes,
+        sink: BufferedSink,
+        deadline: float | None,
+    ) -> None:
+        self.began = perf_counter()
+        self.scope = scope
+        self.sink = sink
+        self.deadline = deadline
+        self.exchange = HTTPExchange()
+        self.error: BaseException | None = None
+        self.ended = self.expired = False
+        self._app = app
+        self._lifespan = lifespan
+        self._body: bytes | None = body
+        self._waiting: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop, done: Callable[[], object]) -> None:
+        """Start the application; ``done`` is called when it has ended or was left behind."""
+        self._loop = loop
+        self._done = done
+        self._task = loop.create_task(self._run())
+
+    def watch(self, patience: float) -> None:
+        """At the deadline send ``http.disconnect``, and cancel.
+
+        An application that still runs ``patience`` seconds later is left behind. Not part of
+        ``start``: a timer costs more than most applications take to their end.
+        """
+        if self.deadline is not None:
+            self._timer = self._loop.call_at(self.deadline, self._expire, patience)
+
+    def cancel(self) -> None:
+        """Cancel the application, because whoever wanted its answer has gone."""
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            if not self._lifespan.settled:
+                await self._lifespan.startup()
+            self.scope["state"] = self._lifespan.state.copy()
+            await self._app(self.scope, self._receive, self._send)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.error = error
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if not self.ended:
+                self.ended = True
+                self._done()
+
+    async def _receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self.exchange.state is not ExchangeState.COMPLETE and not self.expired:
+            waiter = self._loop.create_future()
+            self._waiting.append(waiter)
+            await waiter
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        content = self.exchange.advance(message)
+        if content:
+            try:
+                self.sink.write(content)
+            except Exception as error:
+                self.exchange.fail(error)
+                raise
+        if self._waiting and self.exchange.state is ExchangeState.COMPLETE:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiting.clear()
+
+    def _expire(self, patience: float) -> None:
+        self.expired = True
+        self.exchange.close()
+        self._disconnect()
+        # Whoever waits for the disconnect runs first and may still clean up in its own way.
+        self._loop.call_soon(self._task.cancel)
+        self._timer = self._loop.call_later(patience, self._abandon)
+
+    def _abandon(self) -> None:
+        frames = "".join(f"\n  {frame}" for frame in self._task.get_stack())
+        logger.error(
+            "the application ignored its cancellation at the deadline and is left behind, at%s",
+            frames or " an unknown place",
+        )
+        self.ended = True
+        self._done()

@@ -1,0 +1,162 @@
+"""Header names and values on their way in (text of the event → ASGI bytes) and out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapter.errors import EventError, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.adapter.asgi import Headers
+
+# RFC 9110 section 5.6.2, token.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Names come from clients, so what is remembered of them has to be bounded.
+_MOST_NAMES = 1024
+_LONGEST_NAME = 64
+
+
+class _RequestNames(dict[str, bytes]):
+    def __missing__(self, name: Any) -> bytes:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(name)
+        encoded = name.lower().encode("ascii")
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+            self[name] = encoded
+        return encoded
+
+
+class _ResponseNames(dict[bytes, str]):
+    def __missing__(self, name: bytes) -> str:
+        if not isinstance(name, bytes):
+            raise ProtocolError(f"expected header names as bytes, got {name!r}")
+        text = name.decode("latin-1")
+        if not _TOKEN.fullmatch(text):
+            raise ProtocolError(
+                f"expected a header name (RFC 9110 section 5.6.2, token), got {name!r}"
+            )
+        text = text.lower()
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+            self[name] = text
+        return text
+
+
+_request_names = _RequestNames()
+_response_names = _ResponseNames()
+
+
+def is_token(text: str) -> bool:
+    """True if the text is a token of RFC 9110 section 5.6.2 (header names, methods)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def as_map(value: object) -> dict[Any, Any]:
+    """The event's map, or an empty one: consoles and templates write null, "" or "None" for it."""
+    return value if isinstance(value, dict) else {}
+
+
+def encode_headers(source: str, multi: object, single: object) -> Headers:
+    """Return the headers of an event's two maps: lower-case names and values as bytes, in order.
+
+    ``multi`` has lists of values, ``single`` has one value a name; either may be missing. Lists
+    win, names that are only in the single map are added: the two differ in real events.
+    A value of null is no header. Text becomes UTF-8 (lone surrogates pass).
+    Raises: EventError for a name that is no token, and for a value with CR, LF or NUL.
+    """
+    if not isinstance(multi, dict):
+        multi = {}
+    if not isinstance(single, dict):
+        single = {}
+    try:
+        if not multi:
+            return _encode(single, [*single.values()])
+        if not single or single.keys() == multi.keys():
+            return _encode(multi, [value for [value] in multi.values()])
+    except (TypeError, ValueError):
+        pass  # repeated headers, or something is off: go through them one by one
+    return [
+        pair
+        for name, value in merge_maps(multi, single)
+        for pair in _encode_carefully(source, name, value)
+    ]
+
+
+def _encode(names: Iterable[str], values: list[str]) -> Headers:
+    """Encode all values in one go; ValueError or TypeError if that cannot be done."""
+    if not values:
+        return []
+    text = "\n".join(values)
+    encoded = text.encode().split(b"\n")
+    if len(encoded) != len(values) or "\r" in text or "\0" in text:
+        raise ValueError(text)
+    return list(zip(map(_request_names.__getitem__, names), encoded, strict=True))
+
+
+def is_clean(text: str) -> bool:
+    """True if the text has no CR, LF or NUL, which RFC 9110 section 5.5 keeps out of headers."""
+    return "\r" not in text and "\n" not in text and "\0" not in text
+
+
+def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [pair for item in value for pair in _encode_carefully(source, name, item)]
+    try:
+        encoded_name = _request_names[name]
+    except (TypeError, ValueError):
+        raise EventError(source, "headers", f"expected a header name, got {name!r}") from None
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    elif isinstance(value, int | float):
+        value = str(value)
+    if not isinstance(value, str) or not is_clean(value):
+        raise EventError(
+            source, f"headers[{name!r}]", f"expected text without CR, LF and NUL, got {value!r}"
+        )
+    return [(encoded_name, value.encode("utf-8", "surrogatepass"))]
+
+
+def merge_maps(multi: object, single: object) -> list[tuple[Any, Any]]:
+    """Return the pairs of both header maps: lists win, names only in the single map are added.
+
+    The two differ in real events, so neither can be left out.
+    """
+    multi, single = as_map(multi), as_map(single)
+    if not multi:
+        return list(single.items())
+    pairs = [
+        (name, value)
+        for name, values in multi.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    if single.keys() != multi.keys():
+        seen = {str(name).lower() for name in multi}
+        pairs += [(name, value) for name, value in single.items() if str(name).lower() not in seen]
+    return pairs
+
+
+def decode_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return the application's headers as lower-case text, UTF-8 if it is that, else latin-1.
+
+    Raises: ProtocolError for what is no pair of bytes, a name that is no token, and a value with
+    CR, LF or NUL (RFC 9110 section 5.5: they would split the response).
+    """
+    decoded = []
+    try:
+        for name, value in headers:
+            try:
+                text = value.decode()
+            except UnicodeDecodeError:
+                text = value.decode("latin-1")
+            if not text.isprintable() and not is_clean(text):
+                raise ProtocolError(
+                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r}"
+                )
+            decoded.append((_response_names[name], text))
+    except (AttributeError, TypeError, ValueError):
+        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r}") from None
+    return decoded

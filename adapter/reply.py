@@ -1,0 +1,159 @@
+"""A finished, buffered response, before an event source gives it the form of its front door."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from penstock.adapter.body import b64encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.adapter.exchange import HTTPExchange
+    from penstock.adapter.settings import Settings
+
+logger = logging.getLogger("penstock")
+
+_TEXT_APPLICATIONS = frozenset(
+    "application/" + name
+    for name in (
+        "javascript",
+        "ecmascript",
+        "x-javascript",
+        "x-www-form-urlencoded",
+        "yaml",
+        "graphql",
+        "x-ndjson",
+    )
+)
+_TEXT_CHARSETS = frozenset(("utf-8", "utf8", "us-ascii", "ascii"))
+_MOST_CONTENT_TYPES = 256
+
+# The first seven belong to one connection, which ends at the gateway (RFC 9110 section 7.6.1).
+# The body is counted by the gateway itself.
+_DROPPED = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "content-length",
+    )
+)
+
+
+# RFC 9110 sections 15.3.5 and 15.4.5.
+_BODILESS = frozenset((204, 304))
+
+
+class Reply:
+    """Status, headers and body of a response.
+
+    Attributes: ``status`` (int), ``headers`` (pairs of text in the application's order, names lower
+    case, hop-by-hop headers gone), ``body`` (text, or base64 if ``is_base64``).
+    """
+
+    __slots__ = ("body", "headers", "is_base64", "status")
+
+    def __init__(
+        self, status: int, headers: list[tuple[str, str]], body: str, *, is_base64: bool = False
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.is_base64 = is_base64
+
+    @classmethod
+    def plain(cls, status: int, text: str) -> Reply:
+        """A response of one line of text: what penstock itself has to say to a client."""
+        return cls(status, [("content-type", "text/plain; charset=utf-8")], text)
+
+
+class TextRule:
+    """Decides by its content type whether a body may be sent as text; remembers what it decided."""
+
+    __slots__ = ("_configured", "_decided")
+
+    def __init__(self, configured: frozenset[str] | Callable[[str], bool]) -> None:
+        self._configured = configured
+        self._decided: dict[str, bool] = {}
+
+    def __call__(self, content_type: str) -> bool:
+        try:
+            return self._decided[content_type]
+        except KeyError:
+            decided = self._decide(content_type)
+            if len(self._decided) < _MOST_CONTENT_TYPES:
+                self._decided[content_type] = decided
+            return decided
+
+    def _decide(self, content_type: str) -> bool:
+        configured = self._configured
+        if callable(configured):
+            return bool(configured(content_type))
+        media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "charset" and value.strip().strip('"') not in _TEXT_CHARSETS:
+                return False
+        main, _, sub = media_type.partition("/")
+        return (
+            main == "text"
+            or sub in ("json", "xml")
+            or sub.endswith(("+json", "+xml"))
+            or media_type in _TEXT_APPLICATIONS
+            or media_type in configured
+            or f"{main}/*" in configured
+        )
+
+
+class ReplyRules:
+    """How an application's response becomes a Reply; made once from the options."""
+
+    __slots__ = ("_dropped", "_dropped_of_head", "_is_text")
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_text = TextRule(settings.text_types)
+        self._dropped = _DROPPED | settings.exclude_headers
+        # There is no body of HEAD to count, so the application's own word for its length stays.
+        self._dropped_of_head = (_DROPPED - {"content-length"}) | settings.exclude_headers
+
+    def reply(self, exchange: HTTPExchange, body: bytes, *, is_head: bool) -> Reply:
+        """Return the response of a complete exchange.
+
+        Text needs three things: a content type that says so (or none), no content encoding, and
+        bytes that are UTF-8. Everything else is base64, so that no byte changes on the way.
+        """
+        dropped = self._dropped_of_head if is_head else self._dropped
+        headers = [pair for pair in exchange.headers if pair[0] not in dropped]
+        if len(headers) != len(exchange.headers) and logger.isEnabledFor(logging.DEBUG):
+            left_out = {name for name, _ in exchange.headers} & dropped
+            logger.debug("left out of the response: %s", ", ".join(sorted(left_out)))
+        by_name = dict(headers)
+        if len(by_name) != len(headers):
+            headers = _one_content_type(headers)
+            by_name = dict(headers)
+        status = exchange.status
+        if not body or is_head or status < 200 or status in _BODILESS:
+            return Reply(status, headers, "")
+        content_type = by_name.get("content-type")
+        if (content_type is None or self._is_text(content_type)) and (
+            by_name.get("content-encoding", "identity") in ("identity", "")
+        ):
+            try:
+                return Reply(status, headers, body.decode())
+            except UnicodeDecodeError:
+                pass
+        return Reply(status, headers, b64encode(body), is_base64=True)
+
+
+def _one_content_type(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first one: it is what clients read, and gateways take only one."""
+    types = [pair for pair in headers if pair[0] == "content-type"]
+    first = next((place for place, pair in enumerate(headers) if pair[0] == "content-type"), 0)
+    rest = [pair for pair in headers if pair[0] != "content-type"]
+    return [*rest[:first], *types[:1], *rest[first:]]

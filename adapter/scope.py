@@ -1,0 +1,243 @@
+"""From the facts that an event source has read to a complete ASGI HTTP scope."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapter.errors import EventError
+from penstock.adapter.headers import as_map, is_token, merge_maps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.adapter.asgi import Headers, Scope
+    from penstock.adapter.settings import Settings
+
+# Set by penstock on non-HTTP events only, so no HTTP client may bring it.
+EVENT_SOURCE_HEADER = b"x-penstock-event-source"
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+_HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/2.0": "2", "HTTP/2": "2"}
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/:@!$&'()*+,;=\-._~]*")
+
+
+def http_scope(  # noqa: PLR0913 - the facts of a request are many
+    source: str,
+    settings: Settings,
+    event: Mapping[str, Any],
+    body: bytes,
+    *,
+    method: object,
+    path: str,
+    raw_path: str,
+    root_path: str,
+    query: bytes,
+    headers: Headers,
+    by_name: dict[bytes, bytes],
+    scheme: str,
+    client: tuple[str, int] | None,
+    domain: object = None,
+    protocol: object = None,
+) -> Scope:
+    """Return the scope ("HTTP & WebSocket ASGI Message Format", HTTP Connection Scope).
+
+    ``path`` is decoded and includes ``root_path``; ``raw_path`` is the encoded path of the same
+    request target, ASCII. The header list gets what the front door left out or got wrong:
+    one cookie line, the length of the body that the application will really read. ``by_name`` is
+    the list as a dict.
+    Raises: EventError for a method that is none.
+    """
+    if method not in _METHODS:
+        method = _other_method(source, method)
+    if len(by_name) != len(headers) and sum(name == b"cookie" for name, _ in headers) > 1:
+        headers = _one_cookie_line(headers)
+        by_name = dict(headers)
+    if settings.headers_from:
+        headers = _fill_headers(headers, by_name, settings.headers_from)
+        by_name = dict(headers)
+    if b"transfer-encoding" in by_name or EVENT_SOURCE_HEADER in by_name:
+        headers = _without(headers, b"transfer-encoding", EVENT_SOURCE_HEADER)
+    length = by_name.get(b"content-length")
+    if body:
+        right_length = b"%d" % len(body)
+        if length != right_length:
+            if length is not None:
+                headers = _without(headers, b"content-length")
+            headers.append((b"content-length", right_length))
+    elif length is not None and length != b"0":
+        headers = [*_without(headers, b"content-length"), (b"content-length", b"0")]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": _HTTP_VERSIONS.get(protocol, "1.1") if protocol else "1.1",  # type: ignore[call-overload]
+        "method": method,
+        "scheme": scheme,
+        "path": path,
+        "raw_path": raw_path.encode("ascii"),
+        "query_string": query,
+        "root_path": root_path,
+        "headers": headers,
+        "client": client,
+        "server": _server(
+            by_name.get(b"host"),
+            domain if isinstance(domain, str) else "",
+            by_name.get(b"x-forwarded-port"),
+            scheme,
+        ),
+        "aws.event": event,
+    }
+
+
+def split_path(encoded: str) -> tuple[str, str]:
+    """Return the decoded path and the ASCII raw path of an encoded one.
+
+    Percent-escapes are decoded once, as uvicorn does: what is not UTF-8 becomes U+FFFD in the path
+    and stays as it is in the raw path; ``+`` is a plus, an inner ``//`` stays. A leading slash is
+    added if there is none. What no encoded path can hold (blanks, text that is not ASCII) shows
+    that the path was decoded already: then the raw path is what is made up.
+    """
+    if not encoded.startswith("/"):
+        encoded = "/" + encoded
+    if _PLAIN_PATH.fullmatch(encoded):
+        return encoded, encoded
+    if not _is_visible_ascii(encoded):
+        return encoded, quote_path(encoded)
+    if "%" not in encoded:
+        return encoded, encoded
+    from urllib.parse import unquote
+
+    return unquote(encoded), encoded
+
+
+def quote_path(path: str) -> str:
+    """Return the path with everything escaped that RFC 3986 section 3.3 does not allow in one."""
+    if _PLAIN_PATH.fullmatch(path):
+        return path
+    from urllib.parse import quote
+
+    return quote(path, safe="/:@!$&'()*+,;=-._~", errors="surrogatepass")
+
+
+def ascii_query(source: str, query: object) -> bytes:
+    """Return an encoded query as it is; what is not ASCII is escaped.
+
+    Raises: EventError if it is no text (null is an empty query).
+    """
+    if not query:
+        return b""
+    if not isinstance(query, str):
+        raise EventError(source, "query", f"expected text, got {query!r:.40}")
+    if not _is_visible_ascii(query):
+        from urllib.parse import quote
+
+        query = quote(query, safe="%/:@!$&'()*+,;=-._~?[]{}|\\^`\"<>", errors="surrogatepass")
+    return query.encode("ascii")
+
+
+def encode_query(*maps: object) -> bytes:
+    """Return the query of decoded maps, all of it escaped: a blank is %20, a plus %2B.
+
+    Of two maps the multi-value one comes first and wins. A null value is an empty one.
+    """
+    pairs = merge_maps(*maps) if len(maps) == 2 else list(as_map(maps[0]).items())
+    return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in pairs]).encode()
+
+
+def _escaped(text: object) -> str:
+    if text is None:
+        return ""
+    text = str(text)
+    if _UNRESERVED.fullmatch(text):
+        return text
+    from urllib.parse import quote
+
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def mount(settings: Settings, root_path: str, path: str) -> tuple[str, str]:
+    """Return ``path`` and the ``root_path`` that the application is mounted at, both decoded.
+
+    The option ``base_path`` adds to the root path where the rest of the path begins with it, in
+    whole segments: ``/api`` is no base of ``/apiary``. ASGI's path includes the root path; an
+    application that is asked for nothing else gets a slash, as some cannot route an empty path.
+    """
+    base_path = settings.base_path
+    if base_path:
+        for longer in (root_path + base_path, base_path):
+            if path == longer or path.startswith(longer + "/"):
+                root_path = longer
+                break
+    return (path + "/" if path == root_path else path), root_path
+
+
+def forwarded_client(value: bytes | None, hops: int) -> tuple[str, int] | None:
+    """Return the client of an ``x-forwarded-for`` header: the item ``hops`` from the right.
+
+    Items further left are what clients claim. An item may have a port and brackets
+    (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if there is none.
+    """
+    items = value.decode("latin-1").split(",") if value else []
+    item = items[-hops].strip() if len(items) >= hops else ""
+    if item.startswith("["):
+        host, _, port = item[1:].partition("]")
+        port = port.removeprefix(":")
+    elif item.count(":") == 1:
+        host, _, port = item.partition(":")
+    else:
+        host, port = item, ""
+    if not host:
+        return None
+    return host, int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _other_method(source: str, method: object) -> str:
+    if isinstance(method, str) and is_token(method):
+        return method.upper()
+    raise EventError(source, "method", f"expected an HTTP method, got {method!r:.40}")
+
+
+def _without(headers: Headers, *names: bytes) -> Headers:
+    return [pair for pair in headers if pair[0] not in names]
+
+
+def _one_cookie_line(headers: Headers) -> Headers:
+    # RFC 9113 section 8.2.3: clients split the line, and "; " is what joins it again.
+    line = b"; ".join([value for name, value in headers if name == b"cookie"])
+    first = next(place for place, (name, _) in enumerate(headers) if name == b"cookie")
+    joined = _without(headers, b"cookie")
+    joined.insert(first, (b"cookie", line))
+    return joined
+
+
+def _fill_headers(
+    headers: Headers, by_name: dict[bytes, bytes], sources: dict[bytes, bytes]
+) -> Headers:
+    for target, source in sources.items():
+        if source in by_name:
+            headers = [*_without(headers, target), (target, by_name[source])]
+    return headers
+
+
+@lru_cache(maxsize=64)
+def _server(
+    host: bytes | None, domain: str, port: bytes | None, scheme: str
+) -> tuple[str, int] | None:
+    name = host.decode("latin-1") if host else domain
+    if not name:
+        return None
+    if name.startswith("["):
+        name, _, own_port = name[1:].partition("]")
+        own_port = own_port.removeprefix(":")
+    else:
+        name, _, own_port = name.partition(":")
+    for text in (own_port, port.decode("latin-1") if port else ""):
+        if text.isascii() and text.isdigit() and int(text) <= 65535:
+            return name, int(text)
+    return name, 443 if scheme == "https" else 80

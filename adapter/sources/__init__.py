@@ -1,0 +1,90 @@
+"""Event sources: which front door an event came through, and the class that reads and writes it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.adapter.sources.source import EventSource
+
+# Loaded when the first event of the kind arrives: a function sits behind one front door, and the
+# import of the others would only lengthen its cold start.
+_CLASSES = {
+    "rest-api": ("payload_1", "RestAPI"),
+    "http-api-1": ("payload_1", "HTTPAPI1"),
+    "http-api": ("payload_2", "HTTPAPI"),
+    "function-url": ("payload_2", "FunctionURL"),
+    "alb": ("alb", "ALB"),
+    "alb-multi": ("alb", "ALBMulti"),
+    "edge": ("edge", "Edge"),
+    "lattice-1": ("lattice", "Lattice1"),
+    "lattice-2": ("lattice", "Lattice2"),
+    "event": ("event", "Event"),
+}
+
+
+_WEBSOCKET_EVENTS = ("CONNECT", "MESSAGE", "DISCONNECT")
+
+
+def recognise(event: Any) -> str:
+    """Return the name of the event source; ``websocket`` and ``event`` are not HTTP requests.
+
+    Looks at shapes only, never raises. The order matters: many events carry each other's keys
+    (``version`` "1.0" is a REST API under ``sam local`` and a Lambda destination record as well).
+    """
+    if not isinstance(event, dict):
+        return "event"
+    context = event.get("requestContext")
+    if not isinstance(context, dict):
+        context = {}
+    if ("methodArn" in event or "routeArn" in event) and event.get("type") in ("REQUEST", "TOKEN"):
+        return "event"  # a Lambda authorizer's, which looks like the request that it is asked about
+    if "connectionId" in context and context.get("eventType") in _WEBSOCKET_EVENTS:
+        return "websocket"
+    if "Records" in event:
+        return "edge" if _is_edge_request(event["Records"]) else "event"
+    if "elb" in context and isinstance(context["elb"], dict):
+        return "alb-multi" if isinstance(event.get("multiValueHeaders"), dict) else "alb"
+    if (
+        "http" in context
+        and isinstance(context["http"], dict)
+        and isinstance(event.get("rawPath"), str)
+    ):
+        domain = context.get("domainName")
+        at_url = isinstance(domain, str) and ".lambda-url." in domain
+        return "function-url" if at_url else "http-api"
+    if isinstance(event.get("httpMethod"), str) and isinstance(event.get("path"), str):
+        if "messageVersion" in event or "apiPath" in event:
+            return "event"  # a Bedrock agent's action
+        version = event.get("version")
+        return "http-api-1" if version == "1.0" or isinstance(version, int | float) else "rest-api"
+    if _is_text(event, "path", "method") and (
+        "serviceArn" in context or "serviceNetworkArn" in context
+    ):
+        return "lattice-2"
+    if _is_text(event, "raw_path", "method"):
+        return "lattice-1"
+    return "event"
+
+
+def _is_text(event: dict[str, Any], *keys: str) -> bool:
+    for key in keys:
+        if not isinstance(event.get(key), str):
+            return False
+    return True
+
+
+def _is_edge_request(records: Any) -> bool:
+    try:
+        cf = records[0]["cf"]
+        return "request" in cf and "response" not in cf
+    except (LookupError, TypeError):
+        return False
+
+
+def load(name: str) -> EventSource:
+    """Return penstock's own event source of that name."""
+    module, attribute = _CLASSES[name]
+    source: EventSource = getattr(import_module(f"penstock.adapter.sources.{module}"), attribute)()
+    return source

@@ -1,0 +1,63 @@
+"""Run the tests on every other supported Python that this machine has, and say which it lacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+
+
+def main() -> int:
+    """Return 1 if the tests fail on any of them; a Python that is not here is no failure."""
+    own = "{}.{}".format(*sys.version_info[:2])
+    failed, missing = [], []
+    for version in VERSIONS:
+        if version == own:
+            continue
+        python = find(version)
+        if python is None:
+            missing.append(version)
+        elif not test(version, python):
+            failed.append(version)
+    print(f"==> tested by make test: Python {own}; not found here: {', '.join(missing) or 'none'}")
+    if failed:
+        print(f"the tests failed on Python {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def find(version: str) -> Path | None:
+    """Return an interpreter of this version that really runs: shims may be there and not do so."""
+    on_path = shutil.which(f"python{version}")
+    managed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [Path(on_path)] if on_path else []
+    candidates += sorted(managed.glob(f"{version}.*/bin/python"), reverse=True)
+    probe = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for candidate in candidates:
+        done = subprocess.run([candidate, "-c", probe], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return candidate
+    return None
+
+
+def test(version: str, python: Path) -> bool:
+    """Return whether the tests pass; those with the emulator are about AWS's client, not Python."""
+    folder = f".venv-{version}"
+    stamp, sources = ROOT / folder / "stamp", ("pyproject.toml", "scripts/setup_venv.py")
+    newest = max((ROOT / source).stat().st_mtime for source in sources)
+    if not stamp.exists() or stamp.stat().st_mtime < newest:
+        setup = [str(python), "scripts/setup_venv.py", folder, "test"]
+        if subprocess.run(setup, cwd=ROOT, check=False).returncode:
+            return False
+    print(f"==> tests on Python {version}", flush=True)
+    # Not "python -m pytest": that would put the folders adapter and handler on sys.path.
+    command = [ROOT / folder / "bin" / "pytest", "-q", "-m", "not emulator"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
