@@ -31,6 +31,7 @@ class AccessLog:
     def __call__(
         self, source: EventSource, scope: Scope, reply: Reply | None, began: float
     ) -> None:
+        """Log one request; ``reply`` is None if its invocation fails."""
         facts = {
             "method": scope.get("method", "-"),
             # As on the wire, so that no client can forge a line.

@@ -60,7 +60,7 @@ class LambdaAdapter:
         LifespanError: on Lambda, the application's start-up failed.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument an option, all by name
+    def __init__(
         self,
         app: Any,
         *,

@@ -73,7 +73,8 @@ class ProtocolError(ApplicationError, RuntimeError):
 class LifespanError(ApplicationError):
     """The application's lifespan start-up failed.
 
-    Raised by the constructor where start-up runs in the init phase (a Lambda init error), else by the invocation that needed the application; the next one tries again.
+    Raised by the constructor where start-up runs in the init phase (a Lambda init error), else by
+    the invocation that needed the application; the next one tries again.
     """
 
 

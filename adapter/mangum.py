@@ -34,7 +34,7 @@ class Mangum(LambdaAdapter):
     ``body``, ``__call__``.
     """
 
-    def __init__(  # noqa: PLR0913 - Mangum's constructor
+    def __init__(
         self,
         app: ASGIApp,
         lifespan: str = "auto",

@@ -69,7 +69,7 @@ def refusal(error: EventError, request_id: object) -> Reply:
     return Reply.plain(error.status, "Content Too Large" if error.status == 413 else "Bad Request")
 
 
-def answer_with(  # noqa: PLR0913 - each is a fact of its own
+def answer_with(
     source: EventSource,
     reply: Reply,
     scope: Scope,

@@ -83,6 +83,7 @@ class TextRule:
         self._decided: dict[str, bool] = {}
 
     def __call__(self, content_type: str) -> bool:
+        """True if a body of this content type is text."""
         try:
             return self._decided[content_type]
         except KeyError:

@@ -24,7 +24,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/:@!$&'()*+,;=\-._~]*")
 
 
-def http_scope(  # noqa: PLR0913 - the facts of a request are many
+def http_scope(
     source: str,
     settings: Settings,
     event: Mapping[str, Any],

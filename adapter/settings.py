@@ -154,8 +154,8 @@ OPTIONS = (
         "text_types",
         frozenset(),
         _text_types,
-        "More media types to send as text (`application/x-foo`, `application/*`), or a callable that"
-        " gets a content type and decides.",
+        "More media types to send as text (`application/x-foo`, `application/*`), or a callable"
+        " that gets a content type and decides.",
     ),
     Option(
         "exclude_headers",

@@ -1,5 +1,3 @@
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import hashlib

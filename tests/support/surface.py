@@ -1,7 +1,5 @@
 """What all examples offer, as one contract: the same in process and on Lambda's own parts."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import hashlib
