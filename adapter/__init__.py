@@ -19,7 +19,7 @@ from penstock.adapter.errors import (
     UnsupportedEvent,
 )
 from penstock.adapter.reply import Reply
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 __all__ = [
     "ApplicationError",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
     from penstock.adapter.reply import Reply
-    from penstock.adapter.sources.source import EventSource
+    from penstock.adapter.sources import EventSource
 
 logger = logging.getLogger("penstock.access")
 

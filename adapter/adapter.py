@@ -11,10 +11,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.cycle import HTTPCycle
-from penstock.adapter.errors import ConfigurationError, EventError, UnsupportedEvent
+from penstock.adapter.errors import (
+    ConfigurationError,
+    EventError,
+    EventFailed,
+    UnsupportedEvent,
+)
 from penstock.adapter.event_loop import process_loop
+from penstock.adapter.exchange import ExchangeState
 from penstock.adapter.lifespan import Lifespan
-from penstock.adapter.outcome import answer_with, refusal, reply_to
 from penstock.adapter.reply import ReplyRules
 from penstock.adapter.settings import Settings
 from penstock.adapter.sinks import BufferedSink
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from penstock.adapter.access_log import AccessLog
     from penstock.adapter.asgi import ASGIApp
-    from penstock.adapter.sources.source import EventSource
+    from penstock.adapter.sources import EventSource
 
 logger = logging.getLogger("penstock")
 
@@ -132,22 +137,22 @@ class LambdaAdapter:
         if an event loop is running in this thread (there, await ``handle``).
         """
         with process_loop as loop:
-            source = self._source_of(event, context)
-            self._lifespan.bind(loop)
             try:
-                cycle = self._cycle(source, event, context, loop)
-            except EventError as error:
-                return self._refuse(source, event, context, error)
-            cycle.start(loop, loop.stop)
-            loop.stop()
-            loop.run_forever()  # one turn, which is all that most applications take
-            if not cycle.ended:
-                cycle.watch(self._settings.deadline_margin / 2)
-                while not cycle.ended:
-                    loop.run_forever()
+                source = self._source_of(event, context)
+                self._lifespan.bind(loop)
+                try:
+                    cycle = self._cycle(source, event, context, loop)
+                except EventError as error:
+                    return self._refuse(source, event, context, error)
+                cycle.start(loop, loop.stop)
                 loop.stop()
-                loop.run_forever()  # what was about to run, such as the closing of a transport
-            try:
+                loop.run_forever()  # one turn, which is all that most applications take
+                if not cycle.ended:
+                    cycle.watch(self._settings.deadline_margin / 2)
+                    while not cycle.ended:
+                        loop.run_forever()
+                    loop.stop()
+                    loop.run_forever()  # what was about to run, such as a transport's closing
                 return self._answer(source, cycle)
             finally:
                 if self._before_freeze is not None:
@@ -159,21 +164,21 @@ class LambdaAdapter:
         Invocations may overlap. Cancelling one cancels the application's task for it.
         """
         loop = asyncio.get_running_loop()
-        source = self._source_of(event, context)
-        self._lifespan.bind(loop)
         try:
-            cycle = self._cycle(source, event, context, loop)
-        except EventError as error:
-            return self._refuse(source, event, context, error)
-        ended = asyncio.Event()
-        cycle.start(loop, ended.set)
-        cycle.watch(self._settings.deadline_margin / 2)
-        try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            cycle.cancel()
-            raise
-        try:
+            source = self._source_of(event, context)
+            self._lifespan.bind(loop)
+            try:
+                cycle = self._cycle(source, event, context, loop)
+            except EventError as error:
+                return self._refuse(source, event, context, error)
+            ended = asyncio.Event()
+            cycle.start(loop, ended.set)
+            cycle.watch(self._settings.deadline_margin / 2)
+            try:
+                await ended.wait()
+            except asyncio.CancelledError:
+                cycle.cancel()
+                raise
             return self._answer(source, cycle)
         finally:
             if self._before_freeze is not None:
@@ -191,8 +196,17 @@ class LambdaAdapter:
     def _cycle(
         self, source: EventSource, event: Any, context: Any, loop: asyncio.AbstractEventLoop
     ) -> HTTPCycle:
-        scope, body = source.read(event, self._settings)
-        deadline = self._deadline(source, context, loop.time())
+        settings = self._settings
+        scope, body = source.read(event, settings)
+        limit = source.time_limit if settings.time_limit is None else settings.time_limit
+        left = _seconds_left(context)
+        if left is None or (limit and limit < left):
+            left = limit  # the front door gives up before Lambda does
+        deadline = None
+        if left:
+            margin = settings.deadline_margin
+            # With less time than two margins, half of it is for the application.
+            deadline = loop.time() + left - (margin if left > 2 * margin else left / 2)
         scope["aws.context"] = context
         scope["extensions"] = {
             "http.response.pathsend": {},
@@ -206,38 +220,39 @@ class LambdaAdapter:
         sink = BufferedSink(source.name, source.answer_limit(event))
         return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline)
 
-    def _deadline(self, source: EventSource, context: Any, now: float) -> float | None:
-        """When the application has to be done: in time for the front door and for Lambda."""
-        limit = self._settings.time_limit
-        if limit is None:
-            limit = source.time_limit
-        left = _seconds_left(context)
-        if left is None or (limit and limit < left):
-            left = limit
-        if not left:
-            return None
-        margin = self._settings.deadline_margin
-        # With less time than two margins, half of it is for the application.
-        return now + left - (margin if left > 2 * margin else left / 2)
-
     def _answer(self, source: EventSource, cycle: HTTPCycle) -> Any:
-        reply = None
+        scope, reply = cycle.scope, None
         try:
-            reply = reply_to(cycle, self._rules, raise_errors=self._settings.raise_errors)
-            answer, reply = answer_with(
-                source,
-                reply,
-                cycle.scope,
-                self._settings,
-                limit_bytes=cycle.sink.limit_bytes,
-                cause=cycle.error,
-            )
+            if cycle.error is not None or cycle.expired:
+                from penstock.adapter.outcome import report
+
+                report(cycle, raise_errors=self._settings.raise_errors)
+            if cycle.exchange.state is ExchangeState.COMPLETE:
+                body = cycle.sink.body()
+                reply = self._rules.reply(cycle.exchange, body, is_head=scope["method"] == "HEAD")
+            else:
+                from penstock.adapter.outcome import substitute
+
+                reply = substitute(cycle)
+            try:
+                answer = source.write(reply, scope, self._settings)
+            except EventFailed as failure:
+                raise failure from cycle.error
+            if reply.most_bytes() > cycle.sink.limit_bytes:
+                from penstock.adapter.outcome import too_large_reply
+
+                smaller = too_large_reply(cycle, reply, answer)
+                if smaller is not None:
+                    reply = smaller
+                    answer = source.write(reply, scope, self._settings)
             return answer
         finally:
             if self._log_access is not None:
-                self._log_access(source, cycle.scope, reply, cycle.began)
+                self._log_access(source, scope, reply, cycle.began)
 
     def _refuse(self, source: EventSource, event: Any, context: Any, error: EventError) -> Any:
+        from penstock.adapter.outcome import refusal
+
         reply = refusal(error, getattr(context, "aws_request_id", None))
         scope = {"aws.event": event, "aws.context": context}
         if self._log_access is not None:
@@ -249,8 +264,7 @@ class LambdaAdapter:
             if source.matches(event, context):
                 return source
         name = recognise(event)
-        source_or_none = self._loaded.get(name)
-        if source_or_none is None:
+        if name not in self._loaded:
             if name == "websocket":
                 raise UnsupportedEvent(
                     "websocket", _seen(event), "WebSocket APIs are not served by this version"
@@ -264,8 +278,8 @@ class LambdaAdapter:
                     "expected an HTTP request. To pass such events to the application, set"
                     ' events_path="/events" (PENSTOCK_EVENTS_PATH) and serve POST there',
                 )
-            source_or_none = self._loaded[name] = load(name)
-        return source_or_none
+            self._loaded[name] = load(name)
+        return self._loaded[name]
 
     def _start_in_init_phase(self) -> None:
         if self._settings.lifespan == "off" or asyncio._get_running_loop() is not None:  # noqa: SLF001

@@ -7,6 +7,8 @@ from typing import Any
 
 from penstock.adapter.errors import EventError
 
+_CONTROLS = bytes((*range(32), 127))
+
 # Images whose AWS client writes non-ASCII text as it is; elsewhere it becomes \uXXXX
 # (awslambdaric 4.2.2, lambda_runtime_marshaller.py).
 _UTF8_ENVIRONMENTS = frozenset(f"AWS_Lambda_python3.{minor}" for minor in range(12, 16))
@@ -51,17 +53,34 @@ def b64encode(body: bytes) -> str:
     return encoded
 
 
-def json_size(answer: dict[str, Any], *, is_base64: bool) -> int:
+def json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:
     r"""Return the bytes that Lambda gets when AWS's client has serialised the answer.
 
     Counts what its ``Encoder`` class writes: escapes, a blank behind each separator, and, outside
-    its newer images, ``\uXXXX`` for what is not ASCII.
+    its newer images, ``\uXXXX`` for what is not ASCII. ``body`` is the answer's own; a number that
+    cannot be exceeded is returned instead of the exact one where it is not above ``enough``.
     """
     from json import dumps
 
     escapes = os.environ.get("AWS_EXECUTION_ENV") not in _UTF8_ENVIRONMENTS
-    body = answer.get("body", "") if is_base64 else ""  # needs no escape: add it, do not encode it
-    text = dumps({**answer, "body": ""} if body else answer, ensure_ascii=escapes)
-    size = len(body) + len(text.encode("utf-8", "surrogatepass"))
-    # simplejson, which that client uses, escapes these two although it escapes no other.
-    return size if escapes else size + 3 * (text.count("\u2028") + text.count("\u2029"))
+    whole = isinstance(answer, dict) and answer.get("body") is body
+    rest = {**answer, "body": ""} if whole else answer
+    size = _utf8_size(dumps(rest, ensure_ascii=escapes), escapes=escapes)
+    if not whole:
+        return size
+    if is_base64:
+        return size + len(body)
+    if body.isascii():
+        # Serialising megabytes to count them would cost more than all the rest.
+        data = body.encode()
+        controls = len(data) - len(data.translate(None, _CONTROLS))
+        most = size + len(data) + 5 * controls + data.count(b"\\") + data.count(b'"')
+        if most <= enough:
+            return most
+    return size - 2 + _utf8_size(dumps(body, ensure_ascii=escapes), escapes=escapes)
+
+
+def _utf8_size(text: str, *, escapes: bool) -> int:
+    # simplejson, which AWS's client uses, escapes these two although it escapes no other.
+    more = 0 if escapes else 3 * (text.count("\u2028") + text.count("\u2029"))
+    return len(text.encode("utf-8", "surrogatepass")) + more

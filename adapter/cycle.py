@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.exchange import ExchangeState, HTTPExchange
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from penstock.adapter.asgi import ASGIApp, Message, Scope
     from penstock.adapter.lifespan import Lifespan
     from penstock.adapter.sinks import BufferedSink
 
 logger = logging.getLogger("penstock")
+
+_UNDER_WAY = (ExchangeState.REQUEST, ExchangeState.RESPONSE)
 
 
 class HTTPCycle:
@@ -108,22 +110,24 @@ class HTTPCycle:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        if self.exchange.state is not ExchangeState.COMPLETE and not self.expired:
+        if self.exchange.state in _UNDER_WAY and not self.expired:
             waiter = self._loop.create_future()
             self._waiting.append(waiter)
             await waiter
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        content = self.exchange.advance(message)
-        if content:
-            try:
-                self.sink.write(content)
-            except Exception as error:
-                self.exchange.fail(error)
-                raise
-        if self._waiting and self.exchange.state is ExchangeState.COMPLETE:
-            self._disconnect()
+        try:
+            content = self.exchange.advance(message)
+            if content:
+                try:
+                    self.sink.write(content)
+                except Exception as error:
+                    self.exchange.fail(error)
+                    raise
+        finally:
+            if self._waiting and self.exchange.state not in _UNDER_WAY:
+                self._disconnect()
 
     def _disconnect(self) -> None:
         for waiter in self._waiting:
@@ -140,10 +144,17 @@ class HTTPCycle:
         self._timer = self._loop.call_later(patience, self._abandon)
 
     def _abandon(self) -> None:
-        frames = "".join(f"\n  {frame}" for frame in self._task.get_stack())
+        places = "".join(f"\n  {place}" for place in _places(self._task.get_coro()))
         logger.error(
             "the application ignored its cancellation at the deadline and is left behind, at%s",
-            frames or " an unknown place",
+            places or " an unknown place",
         )
         self.ended = True
         self._done()
+
+
+def _places(awaited: Any) -> Iterator[str]:
+    """Where a suspended coroutine is, outermost first; Task.get_stack has the first frame only."""
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        yield f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+        awaited = awaited.cr_await

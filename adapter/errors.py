@@ -88,7 +88,7 @@ class EventFailed(ApplicationError):
     def __init__(self, kind: str, path: str, status: int, body: str) -> None:
         super().__init__(
             f"{kind} event: expected the application to answer POST {path} with 2xx, got {status}"
-            + (f": {body[:200]}" if body else "")
+            + (f": {body[:200]!r}" if body else "")
         )
         self.kind = kind
         self.status = status

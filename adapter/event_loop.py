@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 import warnings
 
@@ -25,9 +26,11 @@ class ProcessLoop:
                 " use `await adapter.handle(event, context)` here"
             )
         self._lock.acquire()
-        if self._loop is None or self._loop.is_closed():
-            self._loop = _current_or_new_loop()
-        return self._loop
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            loop = self._loop = _current_or_new_loop()
+            atexit.register(_end_tasks, loop)
+        return loop
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
@@ -47,6 +50,16 @@ def _current_or_new_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left, as asyncio.run does; Lambda kills a process, so this is for others."""
+    if not loop.is_closed() and not loop.is_running():
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=1))
 
 
 process_loop = ProcessLoop()

@@ -94,7 +94,7 @@ class HTTPExchange:
                 self.headers = decode_response_headers(message.get("headers", ()))
                 content = b""
             else:
-                content = _absolute_path(message.get("path"))
+                content = _absolute_path(kind, message.get("path"))
         except (ProtocolError, LookupError, TypeError, AttributeError) as error:
             raise self._refuse(message, error) from None
         self.state = state
@@ -150,7 +150,9 @@ def _status(status: Any) -> int:
     raise ProtocolError(f"expected a status from 100 to 599 (int) in {START}, got {status!r}")
 
 
-def _absolute_path(path: Any) -> str:
+def _absolute_path(kind: str, path: Any) -> str:
+    if kind != PATHSEND:
+        raise LookupError(kind)  # TRANSITIONS has inputs that are no messages
     if isinstance(path, str) and path.startswith("/"):
         return path
     raise ProtocolError(f"expected an absolute path (str) in {PATHSEND}, got {path!r}")

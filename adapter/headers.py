@@ -58,11 +58,14 @@ def as_map(value: object) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def encode_headers(source: str, multi: object, single: object) -> Headers:
-    """Return the headers of an event's two maps: lower-case names and values as bytes, in order.
+def encode_headers(
+    source: str, multi: object, single: object
+) -> tuple[Headers, dict[bytes, bytes]]:
+    """Return the headers of an event's two maps as bytes, names lower case; as list and as dict.
 
     ``multi`` has lists of values, ``single`` has one value a name; either may be missing. Lists
-    win, names that are only in the single map are added: the two differ in real events.
+    win, names that are only in the single map are added: the two differ in real events. The list
+    is in order and has all values, of which the dict has the last one.
     A value of null is no header. Text becomes UTF-8 (lone surrogates pass).
     Raises: EventError for a name that is no token, and for a value with CR, LF or NUL.
     """
@@ -77,22 +80,24 @@ def encode_headers(source: str, multi: object, single: object) -> Headers:
             return _encode(multi, [value for [value] in multi.values()])
     except (TypeError, ValueError):
         pass  # repeated headers, or something is off: go through them one by one
-    return [
+    headers = [
         pair
         for name, value in merge_maps(multi, single)
         for pair in _encode_carefully(source, name, value)
     ]
+    return headers, dict(headers)
 
 
-def _encode(names: Iterable[str], values: list[str]) -> Headers:
+def _encode(names: dict[str, Any], values: list[str]) -> tuple[Headers, dict[bytes, bytes]]:
     """Encode all values in one go; ValueError or TypeError if that cannot be done."""
-    if not values:
-        return []
     text = "\n".join(values)
-    encoded = text.encode().split(b"\n")
+    encoded = text.encode().split(b"\n") if values else []
     if len(encoded) != len(values) or "\r" in text or "\0" in text:
         raise ValueError(text)
-    return list(zip(map(_request_names.__getitem__, names), encoded, strict=True))
+    by_name = dict(zip(map(_request_names.__getitem__, names), encoded, strict=True))
+    if len(by_name) != len(values):
+        raise ValueError(text)
+    return list(by_name.items()), by_name
 
 
 def is_clean(text: str) -> bool:

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-_CONSTRUCT_LAST = (
-    "If the framework says that something cannot be added or changed once the application has"
-    " started: create the adapter last, below all routes and middleware."
-)
-
 
 class Lifespan:
     """Runs the lifespan protocol of one application ("Lifespan Protocol", ASGI).
@@ -103,14 +98,18 @@ class Lifespan:
             )
             problem = "it returned without an answer to lifespan.startup"
             error: BaseException | None = None
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as raised:
             problem = f"it raised {type(raised).__name__}: {raised}"
             error = raised
         if not started.done():
             self._unsupported(started, problem, error)
-        elif error is not None and started.exception() is None:
+        elif (
+            error is not None
+            and started.exception() is None
+            and not isinstance(error, asyncio.CancelledError)  # its loop is being closed
+        ):
             logger.error("the application's lifespan ended with an error", exc_info=error)
         if not ended.done():
             ended.set_result(None)
@@ -120,8 +119,7 @@ class Lifespan:
     ) -> None:
         if self._mode == "on":
             failure = LifespanError(
-                f"expected the application to complete its lifespan start-up, but {problem}."
-                f" {_CONSTRUCT_LAST}"
+                f"expected the application to complete its lifespan start-up, but {problem}"
             )
             failure.__cause__ = error
             started.set_exception(failure)
@@ -155,7 +153,6 @@ class Lifespan:
                 started.set_exception(
                     LifespanError(
                         f"the application's start-up failed: {message.get('message', '')}"
-                        f"\n{_CONSTRUCT_LAST}"
                     )
                 )
                 return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.adapter import LambdaAdapter
 from penstock.adapter.body import decode_body
 from penstock.adapter.settings import Settings
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from penstock.adapter.cycle import HTTPCycle
     from penstock.adapter.reply import Reply
 
-# Mangum's list has it, and no rule of penstock's covers it.
-_MORE_TEXT_TYPES = ("application/vnd.oai.openapi",)
+# Mangum's own list. Custom handlers read it from their config; for penstock's answers only the last
+# one matters, as its rules cover the others.
+_TEXT_TYPES = (
+    "text/",
+    "application/json",
+    "application/javascript",
+    "application/xml",
+    "application/vnd.api+json",
+    "application/vnd.oai.openapi",
+)
 
 
 class Mangum(LambdaAdapter):
@@ -44,7 +52,7 @@ class Mangum(LambdaAdapter):
         exclude_headers: list[str] | None = None,
     ) -> None:
         base_path = "/" + (api_gateway_base_path or "").strip("/")
-        text_types: Any = _MORE_TEXT_TYPES
+        text_types: Any = _TEXT_TYPES[-1:]
         if text_mime_types:
 
             def text_types(content_type: str) -> bool:
@@ -62,8 +70,8 @@ class Mangum(LambdaAdapter):
         self.custom_handlers = list(custom_handlers or ())
         self.config: dict[str, Any] = {
             "api_gateway_base_path": api_gateway_base_path or "/",
-            "text_mime_types": list(text_mime_types or ()),
-            "exclude_headers": sorted(self._settings.exclude_headers),
+            "text_mime_types": list(text_mime_types or _TEXT_TYPES),
+            "exclude_headers": [header.lower() for header in exclude_headers or ()],
         }
 
     def _source_of(self, event: Any, context: Any) -> EventSource:
@@ -77,7 +85,7 @@ class Mangum(LambdaAdapter):
     ) -> HTTPCycle:
         cycle = super()._cycle(source, event, context, loop)
         scope = cycle.scope
-        if scope["root_path"] and not isinstance(source, _CustomHandler):
+        if not isinstance(source, _CustomHandler) and scope["root_path"]:
             # penstock leaves the base path in the path, as ASGI wants it; Mangum takes it out.
             scope["path"] = scope["path"][len(scope["root_path"]) :]
             scope["root_path"] = ""

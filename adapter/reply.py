@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from penstock.adapter.body import b64encode
@@ -67,6 +68,18 @@ class Reply:
         self.body = body
         self.is_base64 = is_base64
 
+    def most_bytes(self) -> int:
+        """A number of bytes that the answer cannot exceed once it is JSON.
+
+        A byte of text becomes six at most (an escape), a header name may stand there twice, and
+        keys and punctuation take something around all of it.
+        """
+        headers = 64 * len(self.headers) + 24 * sum(map(len, chain.from_iterable(self.headers)))
+        # Four bytes of UTF-8 at most, and then two escapes for all four of them.
+        body = self.body
+        size = len(body) if self.is_base64 else (6 if body.isascii() else 12) * len(body)
+        return size + headers + 256
+
     @classmethod
     def plain(cls, status: int, text: str) -> Reply:
         """A response of one line of text: what penstock itself has to say to a client."""
@@ -115,11 +128,12 @@ class TextRule:
 class ReplyRules:
     """How an application's response becomes a Reply; made once from the options."""
 
-    __slots__ = ("_dropped", "_dropped_of_head", "_is_text")
+    __slots__ = ("_dropped", "_dropped_of_head", "_is_text", "_log_dropped")
 
     def __init__(self, settings: Settings) -> None:
         self._is_text = TextRule(settings.text_types)
         self._dropped = _DROPPED | settings.exclude_headers
+        self._log_dropped = logger.isEnabledFor(logging.DEBUG)
         # There is no body of HEAD to count, so the application's own word for its length stays.
         self._dropped_of_head = (_DROPPED - {"content-length"}) | settings.exclude_headers
 
@@ -131,7 +145,7 @@ class ReplyRules:
         """
         dropped = self._dropped_of_head if is_head else self._dropped
         headers = [pair for pair in exchange.headers if pair[0] not in dropped]
-        if len(headers) != len(exchange.headers) and logger.isEnabledFor(logging.DEBUG):
+        if self._log_dropped and len(headers) != len(exchange.headers):
             left_out = {name for name, _ in exchange.headers} & dropped
             logger.debug("left out of the response: %s", ", ".join(sorted(left_out)))
         by_name = dict(headers)

@@ -93,14 +93,14 @@ def _header_sources(value: str | Mapping[str, str]) -> dict[bytes, bytes]:
 
 
 def _statuses(value: str | Collection[int]) -> Collection[int]:
-    if not isinstance(value, str):
-        return value
     statuses: set[int] = set()
     try:
+        if not isinstance(value, str):
+            return frozenset(map(int, value))
         for item in value.split(","):
             first, _, last = item.partition("-")
             statuses.update(range(int(first), int(last or first) + 1))
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError("statuses such as 404,500-599") from None
     return statuses
 

@@ -10,13 +10,14 @@ from penstock.adapter.errors import PayloadTooLarge
 class BufferedSink:
     """Keeps the whole body in memory, and stops the application once it is more than will pass.
 
-    ``limit_bytes`` counts the answer as JSON; a body of more bytes cannot fit into that.
+    ``source`` names the front door. ``limit_bytes`` counts the answer as JSON; a body of more bytes
+    cannot fit into that.
     """
 
-    __slots__ = ("_chunks", "_size", "_source", "limit_bytes")
+    __slots__ = ("_chunks", "_size", "limit_bytes", "source")
 
     def __init__(self, source: str, limit_bytes: int) -> None:
-        self._source = source
+        self.source = source
         self.limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self._size = 0
@@ -26,15 +27,19 @@ class BufferedSink:
 
         Raises: PayloadTooLarge once the body alone exceeds the limit; OSError of the file.
         """
-        is_path = isinstance(content, str)
-        # os and open: a Path would only cost time.
-        self._size += os.stat(content).st_size if is_path else len(content)  # noqa: PTH116
-        if self._size > self.limit_bytes:
-            raise PayloadTooLarge(self._source, self.limit_bytes, self._size)
         if isinstance(content, str):
+            # os and open: a Path would only cost time.
+            self._grow(os.stat(content).st_size)  # noqa: PTH116
             with open(content, "rb") as file:  # noqa: PTH123
                 content = file.read()
+        else:
+            self._grow(len(content))
         self._chunks.append(content)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self.limit_bytes:
+            raise PayloadTooLarge(self.source, self.limit_bytes, self._size)
 
     def body(self) -> bytes:
         """The body so far; a body of one chunk is that chunk, not a copy."""

@@ -1,4 +1,4 @@
-"""Event sources: which front door an event came through, and the class that reads and writes it."""
+"""Event sources: what each of them is, and which one an event came from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.adapter.sources.source import EventSource
+    from penstock.adapter.asgi import Scope
+    from penstock.adapter.reply import Reply
+    from penstock.adapter.settings import Settings
+
+# AWS Lambda quotas, invocation payload (synchronous): 6 MB, and Lambda refuses what is above this.
+LAMBDA_ANSWER_LIMIT = 6_291_556
+
+
+class EventSource:
+    """One front door, in both directions of its own format and nothing else.
+
+    Subclass it for a source of your own, and hand an instance to ``LambdaAdapter(sources=[…])``:
+    its ``matches`` is asked before penstock's own sources. An instance of one of penstock's own
+    classes takes the place of the one that penstock would have used.
+
+    Attributes: ``name``; ``time_limit``, the seconds that the front door waits for an answer
+    (None: as long as Lambda does).
+    """
+
+    name: str = ""
+    time_limit: float | None = None
+
+    def matches(self, event: Any, context: Any) -> bool:
+        """True if the event is this source's."""
+        return recognise(event) == self.name
+
+    def read(self, event: Any, settings: Settings) -> tuple[Scope, bytes]:
+        """Return the ASGI HTTP scope of the event, and the body as bytes.
+
+        The adapter adds ``state``, ``extensions`` and ``aws.context``.
+        Raises: EventError if the event cannot be mapped; the client then gets its status.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define read")
+
+    def write(self, reply: Reply, scope: Scope, settings: Settings) -> Any:
+        """Return what the Lambda function returns for a reply to the request of that scope.
+
+        The scope is as ``read`` returned it, and holds what the application wrote into it since.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define write")
+
+    def answer_limit(self, event: Any) -> int:
+        """The most bytes that the serialised answer to this event may have, inclusive."""
+        return LAMBDA_ANSWER_LIMIT
+
 
 # Loaded when the first event of the kind arrives: a function sits behind one front door, and the
 # import of the others would only lengthen its cold start.
@@ -78,7 +122,7 @@ def _is_text(event: dict[str, Any], *keys: str) -> bool:
 def _is_edge_request(records: Any) -> bool:
     try:
         cf = records[0]["cf"]
-        return "request" in cf and "response" not in cf
+        return isinstance(cf, dict) and "request" in cf and "response" not in cf
     except (LookupError, TypeError):
         return False
 

@@ -20,7 +20,7 @@ from penstock.adapter.scope import (
     mount,
     split_path,
 )
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -39,8 +39,9 @@ class ALB(EventSource):
 
     def read(self, event: Any, settings: Settings) -> tuple[Scope, bytes]:
         body = decode_body(self.name, event.get("body"), is_base64=event.get("isBase64Encoded"))
-        headers = encode_headers(self.name, event.get("multiValueHeaders"), event.get("headers"))
-        by_name = dict(headers)
+        headers, by_name = encode_headers(
+            self.name, event.get("multiValueHeaders"), event.get("headers")
+        )
         encoded_path = event.get("path")
         if not isinstance(encoded_path, str):
             raise EventError(self.name, "path", f"expected text, got {encoded_path!r:.40}")

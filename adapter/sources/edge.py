@@ -14,7 +14,7 @@ from penstock.adapter.body import decode_body
 from penstock.adapter.errors import EventError
 from penstock.adapter.headers import as_map, encode_headers
 from penstock.adapter.scope import ascii_query, http_scope, mount, split_path
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -103,8 +103,7 @@ class Edge(EventSource):
         root_path = settings.root_path or ""
         path, raw_path = split_path(root_path + (uri or "/"))
         path, root_path = mount(settings, root_path, path)
-        headers = encode_headers(self.name, _values(request), None)
-        by_name = dict(headers)
+        headers, by_name = encode_headers(self.name, _values(request), None)
         client = request.get("clientIp")
         scope = http_scope(
             self.name,

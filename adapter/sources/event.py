@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.errors import EventFailed
 from penstock.adapter.headers import as_map
 from penstock.adapter.scope import EVENT_SOURCE_HEADER
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -67,8 +67,12 @@ class Event(EventSource):
         """
         failures = settings.event_failures
         if reply.status in failures if failures is not None else not 200 <= reply.status < 300:
+            is_page = dict(reply.headers).get("content-type", "").startswith("text/html")
             raise EventFailed(
-                event_kind(scope["aws.event"]), scope["path"], reply.status, reply.body
+                event_kind(scope["aws.event"]),
+                scope["path"],
+                reply.status,
+                "" if is_page else reply.body,
             )
         if not reply.body:
             return None

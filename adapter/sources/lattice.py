@@ -18,7 +18,7 @@ from penstock.adapter.scope import (
     mount,
     split_path,
 )
-from penstock.adapter.sources.source import EventSource
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -41,8 +41,7 @@ class Lattice1(EventSource):
     def read(self, event: Any, settings: Settings) -> tuple[Scope, bytes]:
         is_base64 = event.get("is_base64_encoded", event.get("isBase64Encoded"))
         body = decode_body(self.name, event.get("body"), is_base64=is_base64)
-        headers = encode_headers(self.name, event.get("headers"), None)
-        by_name = dict(headers)
+        headers, by_name = encode_headers(self.name, event.get("headers"), None)
         encoded_path, mark, query = event[self.path_key].partition("?")
         if not mark:
             query = _joined(

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.body import decode_body
 from penstock.adapter.headers import as_map, encode_headers
-from penstock.adapter.scope import encode_query, http_scope, mount, split_path
-from penstock.adapter.sources.source import EventSource, gateway_client, gateway_scheme
+from penstock.adapter.scope import (
+    encode_query,
+    gateway_client,
+    gateway_scheme,
+    http_scope,
+    mount,
+    split_path,
+)
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -28,13 +35,14 @@ class RestAPI(EventSource):
     def read(self, event: Any, settings: Settings) -> tuple[Scope, bytes]:
         context = as_map(event.get("requestContext"))
         body = decode_body(self.name, event.get("body"), is_base64=event.get("isBase64Encoded"))
-        headers = encode_headers(self.name, event.get("multiValueHeaders"), event.get("headers"))
-        by_name = dict(headers)
+        headers, by_name = encode_headers(
+            self.name, event.get("multiValueHeaders"), event.get("headers")
+        )
         multi_query = event.get("multiValueQueryStringParameters")
         query = event.get("queryStringParameters")
         root, full_path = client_path(event, context, settings.root_path)
         path, raw_path = split_path(full_path)
-        path, root_path = mount(settings, split_path(root)[0] if root else "", path)
+        path, root_path = mount(settings, root if "%" not in root else split_path(root)[0], path)
         scope = http_scope(
             self.name,
             settings,
@@ -103,7 +111,10 @@ def client_path(
     domain = context.get("domainName")
     at_execute_api = not isinstance(domain, str) or ".execute-api." in domain
     asked = context.get("path")
-    root = _before(asked, path) if isinstance(asked, str) else ""
+    root = ""
+    if isinstance(asked, str):
+        # Mostly a plain end; a last slash, and percent-escapes, may differ.
+        root = asked[: -len(path)].rstrip("/") if asked.endswith(path) else _before(asked, path)
     if root:
         if not at_execute_api and root == f"/{context.get('stage')}":
             return "", path  # an HTTP API on a custom domain: the client's URL has no stage
@@ -122,9 +133,7 @@ def client_path(
 
 
 def _before(longer: str, path: str) -> str:
-    """What ``longer`` has before ``path``; a last slash, and percent-escapes, may differ."""
-    if longer.endswith(path):
-        return longer[: -len(path)].rstrip("/")
+    """What ``longer`` has before ``path``, without their last slashes, and decoded if need be."""
     longer, path = longer.rstrip("/"), path.rstrip("/")
     for end in (path, split_path(path)[0]):
         if longer.endswith(end):

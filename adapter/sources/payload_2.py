@@ -14,12 +14,14 @@ from penstock.adapter.headers import encode_headers, is_clean
 from penstock.adapter.scope import (
     ascii_query,
     encode_query,
+    gateway_client,
+    gateway_scheme,
     http_scope,
     mount,
     quote_path,
     split_path,
 )
-from penstock.adapter.sources.source import EventSource, gateway_client, gateway_scheme
+from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Headers, Scope
@@ -37,8 +39,7 @@ class HTTPAPI(EventSource):
         context = event["requestContext"]
         http = context["http"]
         body = decode_body(self.name, event.get("body"), is_base64=event.get("isBase64Encoded"))
-        headers = encode_headers(self.name, None, event.get("headers"))
-        by_name = dict(headers)
+        headers, by_name = encode_headers(self.name, None, event.get("headers"))
         if event.get("cookies"):
             headers = _with_cookies(self.name, headers, by_name, event["cookies"])
         path, raw_path, root_path = self._paths(event, context, settings.root_path)
