@@ -29,24 +29,11 @@ class HTTPCycle:
     application raised (None if it returned); ``expired``, whether the deadline came first.
     """
 
-    __slots__ = (
-        "_app",
-        "_body",
-        "_done",
-        "_lifespan",
-        "_loop",
-        "_task",
-        "_timer",
-        "_waiting",
-        "began",
-        "deadline",
-        "ended",
-        "error",
-        "exchange",
-        "expired",
-        "scope",
-        "sink",
-    )
+    # Class attributes are the initial values: instances are made for each request.
+    error: BaseException | None = None
+    ended = False
+    expired = False
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -62,13 +49,10 @@ class HTTPCycle:
         self.sink = sink
         self.deadline = deadline
         self.exchange = HTTPExchange()
-        self.error: BaseException | None = None
-        self.ended = self.expired = False
         self._app = app
         self._lifespan = lifespan
         self._body: bytes | None = body
         self._waiting: list[asyncio.Future[None]] = []
-        self._timer: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, done: Callable[[], object]) -> None:
         """Start the application; ``done`` is called when it has ended or was left behind."""

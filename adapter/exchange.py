@@ -13,6 +13,8 @@ from penstock.adapter.errors import ClientDisconnected, ProtocolError
 from penstock.adapter.headers import decode_response_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.adapter.asgi import Message
 
 
@@ -64,13 +66,11 @@ class HTTPExchange:
     state has been RESPONSE; ``error``, the breach that made it FAILED.
     """
 
-    __slots__ = ("error", "headers", "state", "status")
-
-    def __init__(self) -> None:
-        self.state = _REQUEST
-        self.status = 0
-        self.headers: list[tuple[str, str]] = []
-        self.error: Exception | None = None
+    # Class attributes are the initial values: instances are made for each request.
+    state = _REQUEST
+    status = 0
+    headers: Sequence[tuple[str, str]] = ()
+    error: Exception | None = None
 
     def advance(self, message: Message) -> bytes | str:
         """Take one message of the application; return the body bytes in it, or the path of a file.

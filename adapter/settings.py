@@ -64,8 +64,8 @@ def _path(value: Any) -> str:
 def _names(value: str | Collection[str]) -> frozenset[str]:
     names = value.split(",") if isinstance(value, str) else value
     try:
-        return frozenset(name.strip().lower() for name in names) - {""}
-    except (AttributeError, TypeError):
+        return frozenset(str.strip(name).lower() for name in names) - {""}
+    except TypeError:
         raise ValueError("names, in the environment with commas between them") from None
 
 
@@ -98,8 +98,8 @@ def _statuses(value: str | Collection[int]) -> Collection[int]:
         if not isinstance(value, str):
             return frozenset(map(int, value))
         for item in value.split(","):
-            first, _, last = item.partition("-")
-            statuses.update(range(int(first), int(last or first) + 1))
+            first, dash, last = item.partition("-")
+            statuses.update(range(int(first), int(last if dash else first) + 1))
     except (TypeError, ValueError):
         raise ValueError("statuses such as 404,500-599") from None
     return statuses

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import EventFailed
 from penstock.adapter.headers import as_map
-from penstock.adapter.scope import EVENT_SOURCE_HEADER
+from penstock.adapter.scope import EVENT_SOURCE_HEADER, quote_path
 from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Event(EventSource):
             "method": "POST",
             "scheme": "https",
             "path": path,
-            "raw_path": path.encode("ascii", "replace"),
+            "raw_path": quote_path(path).encode("ascii"),
             "query_string": b"",
             "root_path": "",
             "headers": headers,

@@ -27,4 +27,3 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 handler = LambdaAdapter(app, startup_timeout=0.05)
-constructed = True
