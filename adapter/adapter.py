@@ -10,19 +10,18 @@ from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.cycle import HTTPCycle
+from penstock.adapter.cycle import BufferedSink, HTTPCycle
 from penstock.adapter.errors import (
     ConfigurationError,
     EventError,
     EventFailed,
     UnsupportedEvent,
 )
-from penstock.adapter.event_loop import process_loop
+from penstock.adapter.event_loop import is_loop_running, process_loop
 from penstock.adapter.exchange import ExchangeState
 from penstock.adapter.lifespan import Lifespan
 from penstock.adapter.reply import ReplyRules
 from penstock.adapter.settings import Settings
-from penstock.adapter.sinks import BufferedSink
 from penstock.adapter.sources import load, recognise
 
 if TYPE_CHECKING:
@@ -200,10 +199,10 @@ class LambdaAdapter:
         scope, body = source.read(event, settings)
         limit = source.time_limit if settings.time_limit is None else settings.time_limit
         left = _seconds_left(context)
-        if left is None or (limit and limit < left):
+        if limit and (left is None or limit < left):
             left = limit  # the front door gives up before Lambda does
         deadline = None
-        if left:
+        if left is not None:
             margin = settings.deadline_margin
             # With less time than two margins, half of it is for the application.
             deadline = loop.time() + left - (margin if left > 2 * margin else left / 2)
@@ -282,7 +281,7 @@ class LambdaAdapter:
         return self._loaded[name]
 
     def _start_in_init_phase(self) -> None:
-        if self._settings.lifespan == "off" or asyncio._get_running_loop() is not None:  # noqa: SLF001
+        if self._settings.lifespan == "off" or is_loop_running():
             return
         with process_loop as loop:
             self._lifespan.bind(loop)

@@ -1,11 +1,13 @@
-"""Runs the application for one request: the asynchronous shell around an HTTPExchange."""
+"""Runs the application for one request: the shell, with its I/O, around an HTTPExchange."""
 
 from __future__ import annotations
 
 import logging
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapter.errors import PayloadTooLarge
 from penstock.adapter.exchange import ExchangeState, HTTPExchange
 
 if TYPE_CHECKING:
@@ -14,11 +16,49 @@ if TYPE_CHECKING:
 
     from penstock.adapter.asgi import ASGIApp, Message, Scope
     from penstock.adapter.lifespan import Lifespan
-    from penstock.adapter.sinks import BufferedSink
 
 logger = logging.getLogger("penstock")
 
 _UNDER_WAY = (ExchangeState.REQUEST, ExchangeState.RESPONSE)
+
+
+class BufferedSink:
+    """Keeps the whole body in memory, and stops the application once it is more than will pass.
+
+    ``source`` names the front door. ``limit_bytes`` counts the answer as JSON; a body of more bytes
+    cannot fit into that.
+    """
+
+    __slots__ = ("_chunks", "_size", "limit_bytes", "source")
+
+    def __init__(self, source: str, limit_bytes: int) -> None:
+        self.source = source
+        self.limit_bytes = limit_bytes
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def write(self, content: bytes | str) -> None:
+        """Take body bytes, or the path of a file that is the body.
+
+        Raises: PayloadTooLarge once the body alone exceeds the limit; OSError of the file.
+        """
+        if isinstance(content, str):
+            # os and open: a Path would only cost time.
+            self._grow(os.stat(content).st_size)  # noqa: PTH116
+            with open(content, "rb") as file:  # noqa: PTH123
+                content = file.read()
+        else:
+            self._grow(len(content))
+        self._chunks.append(content)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self.limit_bytes:
+            raise PayloadTooLarge(self.source, self.limit_bytes, self._size)
+
+    def body(self) -> bytes:
+        """The body so far; a body of one chunk is that chunk, not a copy."""
+        return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
 
 class HTTPCycle:
@@ -79,10 +119,8 @@ class HTTPCycle:
                 await self._lifespan.startup()
             self.scope["state"] = self._lifespan.state.copy()
             await self._app(self.scope, self._receive, self._send)
-        except (SystemExit, KeyboardInterrupt):
-            raise
         except BaseException as error:
-            self.error = error
+            self.error = error  # for whoever has started this, also SystemExit
         finally:
             if self._timer is not None:
                 self._timer.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import sys
 import threading
 import warnings
 
@@ -20,7 +21,8 @@ class ProcessLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> asyncio.AbstractEventLoop:
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented, raises nothing
+        # A running loop has set these hooks; asking for it would be a system call on Python 3.11.
+        if sys.get_asyncgen_hooks().firstiter is not None and is_loop_running():
             raise RuntimeError(
                 "called from a running event loop, expected a synchronous caller:"
                 " use `await adapter.handle(event, context)` here"
@@ -34,6 +36,11 @@ class ProcessLoop:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+def is_loop_running() -> bool:
+    """Whether an event loop is running in this thread."""
+    return asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, raises nothing
 
 
 def _current_or_new_loop() -> asyncio.AbstractEventLoop:

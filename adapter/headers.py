@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.errors import EventError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from penstock.adapter.asgi import Headers
 
@@ -82,7 +82,7 @@ def encode_headers(
         pass  # repeated headers, or something is off: go through them one by one
     headers = [
         pair
-        for name, value in merge_maps(multi, single)
+        for name, value in merge_maps(multi, single, fold=str.lower)
         for pair in _encode_carefully(source, name, value)
     ]
     return headers, dict(headers)
@@ -125,10 +125,12 @@ def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
     return [(encoded_name, value.encode("utf-8", "surrogatepass"))]
 
 
-def merge_maps(multi: object, single: object) -> list[tuple[Any, Any]]:
-    """Return the pairs of both header maps: lists win, names only in the single map are added.
+def merge_maps(
+    multi: object, single: object, *, fold: Callable[[str], str] = str
+) -> list[tuple[Any, Any]]:
+    """Return the pairs of both maps: lists win, names only in the single map are added.
 
-    The two differ in real events, so neither can be left out.
+    The two differ in real events, so neither can be left out. Names are compared after ``fold``.
     """
     multi, single = as_map(multi), as_map(single)
     if not multi:
@@ -139,8 +141,8 @@ def merge_maps(multi: object, single: object) -> list[tuple[Any, Any]]:
         for value in (values if isinstance(values, list) else [values])
     ]
     if single.keys() != multi.keys():
-        seen = {str(name).lower() for name in multi}
-        pairs += [(name, value) for name, value in single.items() if str(name).lower() not in seen]
+        seen = {fold(str(name)) for name in multi}
+        pairs += [(name, value) for name, value in single.items() if fold(str(name)) not in seen]
     return pairs
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("penstock")
 
 
+# Event loops hold their tasks weakly, and an application stays up when its adapter is dropped.
+_tasks: set[asyncio.Task[None]] = set()
+
+
 class Lifespan:
     """Runs the lifespan protocol of one application ("Lifespan Protocol", ASGI).
 
@@ -63,6 +67,8 @@ class Lifespan:
             self._shutdown = loop.create_future()
             self._ended = loop.create_future()
             self._task = loop.create_task(self._run())
+            _tasks.add(self._task)
+            self._task.add_done_callback(_tasks.discard)
         started, task = self._started, self._task
         try:
             await asyncio.shield(started)

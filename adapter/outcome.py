@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.body import json_size
 from penstock.adapter.errors import EventError, LifespanError, PayloadTooLarge
 from penstock.adapter.exchange import ExchangeState
 from penstock.adapter.reply import Reply
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
+# Images whose AWS client writes non-ASCII text as it is; elsewhere it becomes \uXXXX
+# (awslambdaric 4.2.2, lambda_runtime_marshaller.py).
+_UTF8_ENVIRONMENTS = frozenset(f"AWS_Lambda_python3.{minor}" for minor in range(12, 16))
+
+_ESCAPED = bytes((*range(32), 34, 92, 127))
+_NOT_ASCII = bytes(range(128, 256))
+
 
 def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     """Log how the application ended, if it raised or met its deadline.
 
-    Raises: LifespanError; what the application raised, if ``raise_errors`` is on.
+    Raises: LifespanError; the application's SystemExit or KeyboardInterrupt; any other exception
+    of the application, if ``raise_errors`` is on.
     """
     error = cycle.error
-    if isinstance(error, LifespanError):
+    if isinstance(error, LifespanError | SystemExit | KeyboardInterrupt):
         raise error
     if not cycle.expired:
         logger.error("%s: %s", _subject(cycle), str(error) or type(error).__name__, exc_info=error)
@@ -69,7 +77,7 @@ def refusal(error: EventError, request_id: object) -> Reply:
 def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None:
     """Return the reply instead of one that Lambda would refuse for its size; None if it is not."""
     limit = cycle.sink.limit_bytes
-    size = json_size(answer, reply.body, is_base64=reply.is_base64, enough=limit)
+    size = _json_size(answer, reply.body, is_base64=reply.is_base64, enough=limit)
     if size <= limit:
         return None
     error = PayloadTooLarge(cycle.sink.source, limit, size)
@@ -89,3 +97,39 @@ def _subject(cycle: HTTPCycle) -> str:
     scope = cycle.scope
     request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
     return f"request {request_id} ({scope['method']} {scope['path']!r})"
+
+
+def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:
+    r"""Return the bytes that Lambda gets when AWS's client has serialised the answer.
+
+    Counts what its ``Encoder`` class writes: escapes, a blank behind each separator, and, outside
+    its newer images, ``\uXXXX`` for what is not ASCII. ``body`` is the answer's own; a number that
+    cannot be exceeded is returned instead of the exact one where it is not above ``enough``.
+    """
+    from json import dumps
+
+    escapes = os.environ.get("AWS_EXECUTION_ENV") not in _UTF8_ENVIRONMENTS
+    whole = isinstance(answer, dict) and answer.get("body") is body
+    rest = {**answer, "body": ""} if whole else answer
+    size = _utf8_size(dumps(rest, ensure_ascii=escapes), escapes=escapes)
+    if not whole:
+        return size
+    if is_base64:
+        return size + len(body)
+    # Serialising megabytes to count them would cost more than all the rest. An escape is six bytes
+    # for one; of text that is not ASCII, six for two or twelve for four.
+    data = body.encode("utf-8", "surrogatepass")
+    size += len(data) + 2 * (len(data) - len(data.translate(None, _NOT_ASCII)))
+    escaped = len(data) - len(data.translate(None, _ESCAPED))
+    if size + 5 * escaped <= enough:
+        return size + 5 * escaped
+    short = data.count(b'"') + data.count(b"\\")
+    if size + short + 5 * (escaped - short) <= enough:
+        return size + short + 5 * (escaped - short)
+    return _utf8_size(dumps(answer, ensure_ascii=escapes), escapes=escapes)
+
+
+def _utf8_size(text: str, *, escapes: bool) -> int:
+    # simplejson, which AWS's client uses, escapes these two although it escapes no other.
+    more = 0 if escapes else 3 * (text.count("\u2028") + text.count("\u2029"))
+    return len(text.encode("utf-8", "surrogatepass")) + more

@@ -47,6 +47,7 @@ _DROPPED = frozenset(
 )
 
 
+_NO_ENCODING = ("", "identity")
 # RFC 9110 sections 15.3.5 and 15.4.5.
 _BODILESS = frozenset((204, 304))
 
@@ -108,7 +109,11 @@ class TextRule:
     def _decide(self, content_type: str) -> bool:
         configured = self._configured
         if callable(configured):
-            return bool(configured(content_type))
+            try:
+                return bool(configured(content_type))
+            except Exception:
+                logger.exception("text_types failed for %r: sent as base64", content_type)
+                return False
         media_type, *parameters = (part.strip() for part in content_type.lower().split(";"))
         for parameter in parameters:
             name, _, value = parameter.partition("=")
@@ -152,12 +157,15 @@ class ReplyRules:
         if len(by_name) != len(headers):
             headers = _one_content_type(headers)
             by_name = dict(headers)
+            for name, value in headers:
+                if name == "content-encoding" and value not in _NO_ENCODING:
+                    by_name[name] = value  # whatever stands last: the bytes are no text
         status = exchange.status
         if not body or is_head or status < 200 or status in _BODILESS:
             return Reply(status, headers, "")
         content_type = by_name.get("content-type")
         if (content_type is None or self._is_text(content_type)) and (
-            by_name.get("content-encoding", "identity") in ("identity", "")
+            by_name.get("content-encoding", "") in _NO_ENCODING
         ):
             try:
                 return Reply(status, headers, body.decode())

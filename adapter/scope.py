@@ -96,8 +96,8 @@ def http_scope(
     }
 
 
-def split_path(encoded: str) -> tuple[str, str]:
-    """Return the decoded path and the ASCII raw path of an encoded one.
+def split_path(encoded: str, root_path: str = "") -> tuple[str, str]:
+    """Return the decoded path and the ASCII raw path of an encoded one below ``root_path``.
 
     Percent-escapes are decoded once, as uvicorn does: what is not UTF-8 becomes U+FFFD in the path
     and stays as it is in the raw path; ``+`` is a plus, an inner ``//`` stays. A leading slash is
@@ -106,6 +106,7 @@ def split_path(encoded: str) -> tuple[str, str]:
     """
     if not encoded.startswith("/"):
         encoded = "/" + encoded
+    encoded = root_path + encoded
     if _PLAIN_PATH.fullmatch(encoded):
         return encoded, encoded
     if not _is_visible_ascii(encoded):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Problem(Exception):  # noqa: N818 - it is the command line's, not the program's
+class Problem(Exception):
     """The command cannot be carried out as given; exit code 2.
 
     Shapes: the message is one line that says what was expected, what came and what to do;
@@ -15,7 +15,7 @@ class Problem(Exception):  # noqa: N818 - it is the command line's, not the prog
         self.traceback = traceback
 
 
-class InvocationFailed(Exception):  # noqa: N818 - what Lambda calls it
+class InvocationFailed(Exception):
     """The function was called and did not return an answer; exit code 1.
 
     Shapes: as ``Problem``.

@@ -46,7 +46,7 @@ class ALB(EventSource):
         if not isinstance(encoded_path, str):
             raise EventError(self.name, "path", f"expected text, got {encoded_path!r:.40}")
         root_path = settings.root_path or ""
-        path, raw_path = split_path(root_path + (encoded_path or "/"))
+        path, raw_path = split_path(encoded_path, root_path)
         path, root_path = mount(settings, root_path, path)
         proto = by_name.get(b"x-forwarded-proto", b"").rpartition(b",")[2].strip()
         scope = http_scope(

@@ -101,7 +101,7 @@ class Edge(EventSource):
                 self.name, "Records[0].cf.request.uri", f"expected text, got {uri!r:.40}"
             )
         root_path = settings.root_path or ""
-        path, raw_path = split_path(root_path + (uri or "/"))
+        path, raw_path = split_path(uri, root_path)
         path, root_path = mount(settings, root_path, path)
         headers, by_name = encode_headers(self.name, _values(request), None)
         client = request.get("clientIp")

@@ -48,7 +48,7 @@ class Lattice1(EventSource):
                 event.get("query_string_parameters", event.get("queryStringParameters"))
             )
         root_path = settings.root_path or ""
-        path, raw_path = split_path(root_path + (encoded_path or "/"))
+        path, raw_path = split_path(encoded_path, root_path)
         path, root_path = mount(settings, root_path, path)
         scope = http_scope(
             self.name,

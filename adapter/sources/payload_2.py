@@ -110,10 +110,7 @@ class FunctionURL(HTTPAPI):
         self, event: dict[str, Any], context: dict[str, Any], configured: str | None
     ) -> tuple[str, str, str]:
         root_path = configured or ""
-        raw_path = event["rawPath"]
-        if root_path:
-            raw_path = root_path + raw_path
-        return *split_path(raw_path), root_path
+        return *split_path(event["rawPath"], root_path), root_path
 
 
 def _with_cookies(
@@ -121,7 +118,7 @@ def _with_cookies(
 ) -> Headers:
     if not isinstance(cookies, list):
         raise EventError(source, "cookies", f"expected a list, got {cookies!r:.40}")
-    line = "; ".join([str(cookie) for cookie in cookies])
+    line = "; ".join([str(cookie) for cookie in cookies if cookie is not None])
     if not is_clean(line):
         raise EventError(source, "cookies", f"expected text without CR, LF and NUL, got {line!r}")
     # An HTTP API takes cookies out of the headers; a Function URL leaves them there as well, and

@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LINE_BREAKERS = re.compile(r"[\r\n\0]")
 
 
-class Malformed(Exception):  # noqa: N818 - never leaves the package: see MalformedAnswer
+class Malformed(Exception):
     """An answer is not what its door, or penstock's own contract, asks for."""
 
 

@@ -67,7 +67,7 @@ _RULES = {
 }
 
 
-def read_answer(  # noqa: PLR0913 - one keyword for each thing of the request that a door looks at
+def read_answer(
     source: str,
     answer: object,
     *,

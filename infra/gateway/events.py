@@ -50,7 +50,7 @@ _MAKERS: dict[str, Callable[[ClientRequest, Door], dict[str, Any]]] = {
 }
 
 
-def make_event(  # noqa: PLR0913 - one keyword for each thing that is configured at a door
+def make_event(
     source: str,
     request: ClientRequest,
     *,

@@ -69,7 +69,7 @@ class ClientResponse:
         return [value for key, value in self.headers if key == name]
 
 
-class RequestRefused(Exception):  # noqa: N818 - the door's verdict on a request, not a fault in it
+class RequestRefused(Exception):
     """A front door turns this request away itself, so that no event is ever made.
 
     Shapes: ``reason`` is one sentence, ``status`` what the client is answered.
@@ -81,7 +81,7 @@ class RequestRefused(Exception):  # noqa: N818 - the door's verdict on a request
         self.status = status
 
 
-class MalformedAnswer(Exception):  # noqa: N818 - AWS calls it "malformed Lambda proxy response"
+class MalformedAnswer(Exception):
     """A front door would not accept this answer, or penstock promises never to give it.
 
     Shapes: ``reason`` says what was expected and what came; ``status`` is what the client would

@@ -1,7 +1,5 @@
 """What functions return becomes what clients see, or AWS's refusal."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import base64

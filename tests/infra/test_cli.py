@@ -1,7 +1,5 @@
 """The ``penstock`` command: what it prints, and what it says when it cannot."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import io

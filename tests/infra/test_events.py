@@ -1,7 +1,5 @@
 """Requests become the events that AWS sends."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import base64

@@ -1,7 +1,5 @@
 """Our events beside events that were recorded from AWS."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import dataclasses

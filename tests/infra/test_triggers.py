@@ -1,7 +1,5 @@
 """Events that are not HTTP have the shapes that AWS documents."""
 
-# ruff: noqa: SIM300 - the order is expected == actual
-
 from __future__ import annotations
 
 import base64

@@ -20,7 +20,7 @@ ORDER = (
     {"errors", "asgi"},
     {"headers", "scope", "body", "reply", "settings", "event_loop"},
     {"exchange"},
-    {"sources", "sinks"},
+    {"sources"},
     {"cycle", "lifespan"},
     {"outcome", "access_log"},
     {"adapter"},
