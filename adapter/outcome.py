@@ -119,7 +119,9 @@ def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:
     # Serialising megabytes to count them would cost more than all the rest. An escape is six bytes
     # for one; of text that is not ASCII, six for two or twelve for four.
     data = body.encode("utf-8", "surrogatepass")
-    size += len(data) + 2 * (len(data) - len(data.translate(None, _NOT_ASCII)))
+    size += len(data)
+    if not body.isascii():
+        size += 2 * (len(data) - len(data.translate(None, _NOT_ASCII)))
     escaped = len(data) - len(data.translate(None, _ESCAPED))
     if size + 5 * escaped <= enough:
         return size + 5 * escaped

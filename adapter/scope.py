@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import EventError
-from penstock.adapter.headers import as_map, is_token, merge_maps
+from penstock.adapter.headers import is_token, merge_maps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 _HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/2.0": "2", "HTTP/2": "2"}
 # RFC 3986 section 2.3 (unreserved), section 3.3 (what a path may hold), section 2.1 (escapes).
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~=&]+")
 _NOT_UNRESERVED = re.compile(rb"[^A-Za-z0-9\-._~]")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/:@!$&'()*+,;=\-._~]*")
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9/:@!$&'()*+,;=\-._~]")
@@ -138,12 +139,24 @@ def ascii_query(source: str, query: object) -> bytes:
     return query.encode("ascii")
 
 
-def encode_query(*maps: object) -> bytes:
+def encode_query(multi: object, single: object) -> bytes:
     """Return the query of decoded maps, all of it escaped: a blank is %20, a plus %2B.
 
-    Of two maps the multi-value one comes first and wins. A null value is an empty one.
+    ``multi`` has lists of values and wins, ``single`` has one a name; either may be missing.
+    A null value is an empty one.
     """
-    pairs = merge_maps(*maps) if len(maps) == 2 else list(as_map(maps[0]).items())
+    if isinstance(multi, dict) and isinstance(single, dict) and multi.keys() == single.keys():
+        try:
+            query = "&".join([name + "=" + value for name, [value] in multi.items()])
+        except (TypeError, ValueError):
+            pass  # repeated names, or a null
+        else:
+            # Nothing to escape, and no = or & but those between names and values.
+            if _PLAIN_QUERY.fullmatch(query) and (
+                query.count("=") + query.count("&") == 2 * len(multi) - 1
+            ):
+                return query.encode()
+    pairs = merge_maps(multi, single)
     return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in pairs]).encode()
 
 

@@ -56,7 +56,7 @@ class HTTPAPI(EventSource):
             root_path=root_path,
             query=ascii_query(self.name, query)
             if query is not None
-            else encode_query(event.get("queryStringParameters")),
+            else encode_query(None, event.get("queryStringParameters")),
             headers=headers,
             by_name=by_name,
             scheme=gateway_scheme(by_name, context),
