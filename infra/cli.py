@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Problem, InvocationFailed) as error:
         print(f"{error.traceback}penstock: {error}", file=sys.stderr)
         return 2 if isinstance(error, Problem) else 1
-    print(result)
+    try:
+        print(result, flush=True)
+    except BrokenPipeError:
+        # Whoever reads has enough (`| head`); Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
