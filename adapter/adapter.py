@@ -135,27 +135,30 @@ class LambdaAdapter:
         the application answered. Raises: UnsupportedEvent; LifespanError; EventFailed; RuntimeError
         if an event loop is running in this thread (there, await ``handle``).
         """
-        with process_loop as loop:
+        loop = process_loop.acquire()
+        try:
+            source = self._source_of(event, context)
+            self._lifespan.bind(loop)
             try:
-                source = self._source_of(event, context)
-                self._lifespan.bind(loop)
-                try:
-                    cycle = self._cycle(source, event, context, loop)
-                except EventError as error:
-                    return self._refuse(source, event, context, error)
-                cycle.start(loop, loop.stop)
+                cycle = self._cycle(source, event, context, loop)
+            except EventError as error:
+                return self._refuse(source, event, context, error)
+            cycle.start(loop, loop.stop)
+            loop.stop()
+            loop.run_forever()  # one turn, which is all that most applications take
+            if not cycle.ended:
+                cycle.watch(self._settings.deadline_margin / 2)
+                while not cycle.ended:
+                    loop.run_forever()
                 loop.stop()
-                loop.run_forever()  # one turn, which is all that most applications take
-                if not cycle.ended:
-                    cycle.watch(self._settings.deadline_margin / 2)
-                    while not cycle.ended:
-                        loop.run_forever()
-                    loop.stop()
-                    loop.run_forever()  # what was about to run, such as a transport's closing
-                return self._answer(source, cycle)
-            finally:
+                loop.run_forever()  # what was about to run, such as a transport's closing
+            return self._answer(source, cycle)
+        finally:
+            try:
                 if self._before_freeze is not None:
                     loop.run_until_complete(self._flush(self._before_freeze, context))
+            finally:
+                process_loop.release()
 
     async def handle(self, event: Any, context: Any = None) -> Any:
         """Answer one event inside a running event loop; otherwise as calling the adapter.
@@ -185,8 +188,11 @@ class LambdaAdapter:
 
     def close(self) -> None:
         """Run the application's lifespan shutdown; the next invocation would start it again."""
-        with process_loop as loop:
+        loop = process_loop.acquire()
+        try:
             loop.run_until_complete(self._lifespan.shutdown())
+        finally:
+            process_loop.release()
 
     async def aclose(self) -> None:
         """Run the application's lifespan shutdown inside the running event loop."""
@@ -237,7 +243,7 @@ class LambdaAdapter:
                 answer = source.write(reply, scope, self._settings)
             except EventFailed as failure:
                 raise failure from cycle.error
-            if reply.most_bytes() > cycle.sink.limit_bytes:
+            if reply.most_bytes(cycle.exchange.header_bytes) > cycle.sink.limit_bytes:
                 from penstock.adapter.outcome import too_large_reply
 
                 smaller = too_large_reply(cycle, reply, answer)
@@ -283,9 +289,12 @@ class LambdaAdapter:
     def _start_in_init_phase(self) -> None:
         if self._settings.lifespan == "off" or is_loop_running():
             return
-        with process_loop as loop:
+        loop = process_loop.acquire()
+        try:
             self._lifespan.bind(loop)
             loop.run_until_complete(self._startup_within(self._settings.startup_timeout))
+        finally:
+            process_loop.release()
 
     async def _startup_within(self, seconds: float) -> None:
         with suppress(TimeoutError):  # then the first invocation goes on with it

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import sys
 import threading
 import warnings
 
 
 class ProcessLoop:
-    """Lends the event loop to one caller at a time: ``with process_loop as loop``.
-
-    A second thread waits for its turn. Raises: RuntimeError inside a running event loop, where
-    waiting would stop that loop.
-    """
+    """Lends the event loop to one caller at a time, between ``acquire`` and ``release``."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        lock = threading.Lock()
+        self._wait = lock.acquire
+        self.release = lock.release
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __enter__(self) -> asyncio.AbstractEventLoop:
-        # A running loop has set these hooks; asking for it would be a system call on Python 3.11.
-        if sys.get_asyncgen_hooks().firstiter is not None and is_loop_running():
+    def acquire(self) -> asyncio.AbstractEventLoop:
+        """Return the loop; a second thread waits for its turn.
+
+        Raises: RuntimeError inside a running event loop, where waiting would stop that loop.
+        """
+        if is_loop_running():
             raise RuntimeError(
                 "called from a running event loop, expected a synchronous caller:"
                 " use `await adapter.handle(event, context)` here"
             )
-        self._lock.acquire()
+        self._wait()
         loop = self._loop
         if loop is None or loop.is_closed():
-            loop = self._loop = _current_or_new_loop()
+            try:
+                loop = self._loop = _current_or_new_loop()
+            except BaseException:
+                self.release()
+                raise
             atexit.register(_end_tasks, loop)
         return loop
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def is_loop_running() -> bool:

@@ -62,14 +62,16 @@ TRANSITIONS: Final[dict[tuple[str, str], ExchangeState]] = {
 class HTTPExchange:
     """Checks what an application sends, message by message.
 
-    Attributes: ``state``; ``status`` and ``headers`` (pairs of text, names lower case) once the
-    state has been RESPONSE; ``error``, the breach that made it FAILED.
+    Attributes: ``state``; once that has been RESPONSE, ``status``, ``headers`` (pairs of text,
+    names lower case) and ``header_bytes`` (of names and values together); ``error``, the breach
+    that made it FAILED.
     """
 
     # Class attributes are the initial values: instances are made for each request.
     state = _REQUEST
     status = 0
     headers: Sequence[tuple[str, str]] = ()
+    header_bytes = 0
     error: Exception | None = None
 
     def advance(self, message: Message) -> bytes | str:
@@ -91,7 +93,9 @@ class HTTPExchange:
             state = TRANSITIONS[self.state, kind]
             if kind == START:
                 self.status = _status(message.get("status"))
-                self.headers = decode_response_headers(message.get("headers", ()))
+                self.headers, self.header_bytes = decode_response_headers(
+                    message.get("headers", ())
+                )
                 content = b""
             else:
                 content = _absolute_path(kind, message.get("path"))

@@ -146,13 +146,18 @@ def merge_maps(
     return pairs
 
 
-def decode_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Return the application's headers as lower-case text, UTF-8 if it is that, else latin-1.
+def decode_response_headers(
+    headers: Iterable[tuple[bytes, bytes]],
+) -> tuple[list[tuple[str, str]], int]:
+    """Return the application's headers as lower-case text, and the bytes that they had together.
+
+    A value is UTF-8 if it can be, else latin-1.
 
     Raises: ProtocolError for what is no pair of bytes, a name that is no token, and a value with
     CR, LF or NUL (RFC 9110 section 5.5: they would split the response).
     """
     decoded = []
+    size = 0
     try:
         for name, value in headers:
             try:
@@ -164,6 +169,7 @@ def decode_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tupl
                     f"expected a header value without CR, LF and NUL, got {name!r}: {value!r}"
                 )
             decoded.append((_response_names[name], text))
+            size += len(name) + len(value)
     except (AttributeError, TypeError, ValueError):
         raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r}") from None
-    return decoded
+    return decoded, size

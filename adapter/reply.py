@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from penstock.adapter.body import b64encode
@@ -47,7 +46,6 @@ _DROPPED = frozenset(
 )
 
 
-_NO_ENCODING = ("", "identity")
 # RFC 9110 sections 15.3.5 and 15.4.5.
 _BODILESS = frozenset((204, 304))
 
@@ -69,13 +67,15 @@ class Reply:
         self.body = body
         self.is_base64 = is_base64
 
-    def most_bytes(self) -> int:
+    def most_bytes(self, header_bytes: int) -> int:
         """A number of bytes that the answer cannot exceed once it is JSON.
+
+        ``header_bytes`` is what names and values of the application's headers have together.
 
         A byte of text becomes six at most (an escape), a header name may stand there twice, and
         keys and punctuation take something around all of it.
         """
-        headers = 64 * len(self.headers) + 24 * sum(map(len, chain.from_iterable(self.headers)))
+        headers = 64 * len(self.headers) + 24 * header_bytes
         # Four bytes of UTF-8 at most, and then two escapes for all four of them.
         body = self.body
         size = len(body) if self.is_base64 else (6 if body.isascii() else 12) * len(body)
@@ -149,34 +149,31 @@ class ReplyRules:
         bytes that are UTF-8. Everything else is base64, so that no byte changes on the way.
         """
         dropped = self._dropped_of_head if is_head else self._dropped
-        headers = [pair for pair in exchange.headers if pair[0] not in dropped]
+        headers = []
+        content_type = None
+        is_encoded = False
+        for pair in exchange.headers:
+            name, value = pair
+            if name in dropped:
+                continue
+            if name == "content-type":
+                if content_type is not None:
+                    continue  # one is all that a gateway takes, and the first is what clients read
+                content_type = value
+            elif name == "content-encoding" and value not in ("", "identity"):
+                is_encoded = True
+            headers.append(pair)
         if self._log_dropped and len(headers) != len(exchange.headers):
             left_out = {name for name, _ in exchange.headers} & dropped
             logger.debug("left out of the response: %s", ", ".join(sorted(left_out)))
-        by_name = dict(headers)
-        if len(by_name) != len(headers):
-            headers = _one_content_type(headers)
-            by_name = dict(headers)
-            for name, value in headers:
-                if name == "content-encoding" and value not in _NO_ENCODING:
-                    by_name[name] = value  # whatever stands last: the bytes are no text
         status = exchange.status
         if not body or is_head or status < 200 or status in _BODILESS:
             return Reply(status, headers, "")
-        content_type = by_name.get("content-type")
-        if (content_type is None or self._is_text(content_type)) and (
-            by_name.get("content-encoding", "") in _NO_ENCODING
-        ):
+        if not is_encoded and (content_type is None or self._is_text(content_type)):
             try:
-                return Reply(status, headers, body.decode())
+                text = body.decode()
             except UnicodeDecodeError:
                 pass
+            else:
+                return Reply(status, headers, text)
         return Reply(status, headers, b64encode(body), is_base64=True)
-
-
-def _one_content_type(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The first one: it is what clients read, and gateways take only one."""
-    types = [pair for pair in headers if pair[0] == "content-type"]
-    first = next((place for place, pair in enumerate(headers) if pair[0] == "content-type"), 0)
-    rest = [pair for pair in headers if pair[0] != "content-type"]
-    return [*rest[:first], *types[:1], *rest[first:]]
