@@ -94,7 +94,7 @@ def _encode(names: dict[str, Any], values: list[str]) -> tuple[Headers, dict[byt
     encoded = text.encode().split(b"\n") if values else []
     if len(encoded) != len(values) or "\r" in text or "\0" in text:
         raise ValueError(text)
-    by_name = dict(zip(map(_request_names.__getitem__, names), encoded, strict=True))
+    by_name = dict(zip(map(_request_names.__getitem__, names), encoded))  # noqa: B905 - the lengths are equal
     if len(by_name) != len(values):
         raise ValueError(text)
     return list(by_name.items()), by_name

@@ -147,17 +147,18 @@ def encode_query(multi: object, single: object) -> bytes:
     """
     if isinstance(multi, dict) and isinstance(single, dict) and multi.keys() == single.keys():
         try:
-            query = "&".join([name + "=" + value for name, [value] in multi.items()])
-        except (TypeError, ValueError):
-            pass  # repeated names, or a null
-        else:
-            # Nothing to escape, and no = or & but those between names and values.
-            if _PLAIN_QUERY.fullmatch(query) and (
-                query.count("=") + query.count("&") == 2 * len(multi) - 1
-            ):
-                return query.encode()
-    pairs = merge_maps(multi, single)
-    return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in pairs]).encode()
+            if {*map(type, multi.values())} == {list}:
+                pairs = [name + "=" + v for name, values in multi.items() for v in values]
+                query = "&".join(pairs)
+                # Nothing to escape, and no = or & but those between names and values.
+                if _PLAIN_QUERY.fullmatch(query) and (
+                    query.count("=") + query.count("&") == 2 * len(pairs) - 1
+                ):
+                    return query.encode()
+        except TypeError:
+            pass  # a null among the values
+    merged = merge_maps(multi, single)
+    return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in merged]).encode()
 
 
 def _escaped(text: object) -> str:
