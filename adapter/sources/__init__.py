@@ -68,6 +68,7 @@ _CLASSES = {
 }
 
 
+_AUTHORIZER_TYPES = ("REQUEST", "TOKEN")
 _WEBSOCKET_EVENTS = ("CONNECT", "MESSAGE", "DISCONNECT")
 
 
@@ -82,7 +83,7 @@ def recognise(event: Any) -> str:
     context = event.get("requestContext")
     if not isinstance(context, dict):
         context = {}
-    if ("methodArn" in event or "routeArn" in event) and event.get("type") in ("REQUEST", "TOKEN"):
+    if event.get("type") in _AUTHORIZER_TYPES and ("methodArn" in event or "routeArn" in event):
         return "event"  # a Lambda authorizer's, which looks like the request that it is asked about
     if "connectionId" in context and context.get("eventType") in _WEBSOCKET_EVENTS:
         return "websocket"
