@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from asyncio import CancelledError
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.errors import EventError, LifespanError, PayloadTooLarge
+from penstock.adapter.errors import (
+    ClientDisconnected,
+    EventError,
+    LifespanError,
+    PayloadTooLarge,
+)
 from penstock.adapter.exchange import ExchangeState
 from penstock.adapter.reply import Reply
 
@@ -37,13 +43,22 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
         logger.error("%s: %s", _subject(cycle), str(error) or type(error).__name__, exc_info=error)
         if raise_errors and error is not None:
             raise error
-    elif cycle.exchange.state is ExchangeState.COMPLETE:
-        logger.warning("%s: work after the response was cut at the deadline", _subject(cycle))
+        return
+    # How an application ends that was cut short, unless it has trouble of its own on the way out.
+    expected = isinstance(error, CancelledError | ClientDisconnected)
+    trouble = None if expected else error
+    if cycle.exchange.state is ExchangeState.COMPLETE:
+        logger.warning(
+            "%s: work after the response was cut at the deadline",
+            _subject(cycle),
+            exc_info=trouble,
+        )
     else:
         logger.error(
             "%s: no response before the deadline; the application was cancelled after %.3f s",
             _subject(cycle),
             perf_counter() - cycle.began,
+            exc_info=trouble,
         )
 
 

@@ -159,5 +159,5 @@ def _mapped(event: dict[str, Any], path: str) -> str:
         resource = resource.replace(f"{{{name}+}}", str(value)).replace(f"{{{name}}}", str(value))
     resource = resource.rstrip("/")
     if resource.startswith("/") and path.rstrip("/").endswith(resource):
-        return path.rstrip("/")[: -len(resource)] if resource else ""
+        return path.rstrip("/")[: -len(resource)]
     return ""

@@ -114,6 +114,21 @@ def test_an_exception_after_the_deadline_is_a_504_too(door: Door, soon: Context)
     assert door.send(door.adapter(app, raise_errors=True), context=soon).status == 504
 
 
+def test_trouble_on_the_way_out_is_logged_with_its_traceback(
+    door: Door, soon: Context, log: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("could not roll back")
+
+    assert door.send(door.adapter(app), context=soon).status == 504
+    [record] = log.records
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "could not roll back"
+
+
 def test_who_ignores_the_cancellation_is_left_behind(
     door: Door, soon: Context, log: pytest.LogCaptureFixture
 ) -> None:
