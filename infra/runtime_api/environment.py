@@ -7,18 +7,18 @@ process are not its business.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penstock.infra.runtime_api.answer import Answer
 from penstock.infra.runtime_api.extensions import Extension, Extensions
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.log import LogRecord
 from penstock.infra.runtime_api.machine import ManyAtOnce, OneAtATime
-from penstock.infra.runtime_api.refusals import NO_RESTORE, Refusal
+from penstock.infra.runtime_api.refusals import INVALID_MODE, NO_RESTORE, Refusal
+from penstock.infra.runtime_api.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
     from penstock.infra.runtime_api.log import FunctionLog
     from penstock.infra.runtime_api.machine import Machine
     from penstock.infra.runtime_api.settings import Settings
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """An invocation on its way, with its answer and its clock."""
-
-    invocation: Invocation
-    answer: Answer = field(default_factory=Answer)
-    timer: asyncio.TimerHandle | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def stop_clock(self) -> None:
-        """Let the deadline pass without consequences."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
 
 
 class Keeper(Protocol):
@@ -126,7 +110,7 @@ class Environment:
 
     def _deliver(self) -> None:
         """Hand out what waits, as far as the runtime and the extensions wait for it."""
-        if not (self.extensions.all_waiting and self._machine.free_pollers):
+        if not self._can_deliver():
             return
         if not self.is_initialised:
             self.is_initialised = True
@@ -134,15 +118,20 @@ class Environment:
             self.keeper.initialised()
         if self._machine.free_pollers >= (self.settings.concurrency or 1):
             self._ready.set()
-        while self._queue and self.extensions.all_waiting and self._machine.free_pollers:
+        while self._queue and self._can_deliver():
             running = self._queue.popleft()
             poller = self._machine.deliver(running.invocation)
             self._running[running.invocation] = running
             self.begin_clock(running)
             running.invocation.delivered_at = self._now()
+            running.log_position = len(self.log.records)
+            self._log(f"START RequestId: {running.invocation.request_id} Version: $LATEST")
             self._tell_extensions(running.invocation)
             self._ready.clear()
             self._wake(poller, running.invocation)
+
+    def _can_deliver(self) -> bool:
+        return self.extensions.all_waiting and self._machine.free_pollers > 0
 
     def begin_clock(self, running: Running) -> None:
         """Let an invocation's time run from now on, unless it does already."""
@@ -219,8 +208,21 @@ class Environment:
 
     def _forget_running(self, running: Running) -> None:
         running.stop_clock()
+        self._report(running.invocation)
         running.ended.set()
         self._running.pop(running.invocation, None)
+
+    def _report(self, invocation: Invocation) -> None:
+        milliseconds = (self._now() - (invocation.delivered_at or 0)) * 1000
+        self._log(f"END RequestId: {invocation.request_id}")
+        self._log(
+            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms"
+            f"\tBilled Duration: {math.ceil(milliseconds)} ms"
+            f"\tMemory Size: {self.settings.memory_mb} MB"
+        )
+
+    def _log(self, text: str) -> None:
+        self.log.add(LogRecord("platform", text))
 
     def begin_post(self, step: str, request_id: str, invocation_id: str) -> Running | Refusal:
         """Return what a post (``RESPONSE`` or ``ERROR``) is about."""
@@ -236,6 +238,17 @@ class Environment:
         running.answer.end(error)
         if self.settings.concurrency is not None:
             self._forget_running(running)
+
+    def refuse_mode(self, running: Running) -> None:
+        """The runtime has named a response mode that there is not.
+
+        A classic runtime is stuck then, as with AWS: it gets no event before the deadline.
+        """
+        error = FunctionError.of_platform("Runtime.InvalidResponseModeHeader", INVALID_MODE.message)
+        if self.settings.concurrency is None:
+            running.answer.end(error)
+        else:
+            self.end_post(running, error)
 
     def expire(self, running: Running) -> None:
         """Do what happens at an invocation's deadline, whatever the clock says."""
@@ -253,7 +266,7 @@ class Environment:
     def _fail(self, running: Running, error_type: str, message: str) -> None:
         request_id = running.invocation.request_id
         text = f"RequestId: {request_id} Error: {message}"
-        self.log.add(LogRecord("platform", f"{request_id} {message}"))
+        self._log(f"{request_id} {message}")
         running.answer.end(FunctionError.of_platform(error_type, text))
 
     def fail_init(self, error: FunctionError) -> Refusal | None:
@@ -322,7 +335,7 @@ class Environment:
         return self._queue[0] if self._queue else None
 
     def end_runtime(self, error_type: str, message: str) -> None:
-        """The runtime is gone: what it was doing has failed, and a new one begins from the start."""
+        """The runtime is gone: what it was doing has failed, and a new one begins afresh."""
         for running in list(self._running.values()):
             if not running.answer.has_ended:
                 self._fail(running, error_type, message)

@@ -74,9 +74,7 @@ class Extensions:
         if not self.open:
             return _refused("RegistrationClosed", "Extension registration closed already")
         if any(extension.name == name for extension in self._by_identifier.values()):
-            return _refused(
-                "InvalidExtensionState", "Extension with this name already registered"
-            )
+            return _refused("InvalidExtensionState", "Extension with this name already registered")
         if len(self._by_identifier) >= LIMIT:
             return _refused("TooManyExtensions", f"Extension limit ({LIMIT}) reached")
         extension = Extension(name, frozenset(events), external=external)
@@ -92,9 +90,7 @@ class Extensions:
         try:
             uuid.UUID(identifier)
         except ValueError:
-            return _refused(
-                "InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier"
-            )
+            return _refused("InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
         extension = self._by_identifier.get(identifier)
         if extension is None:
             return _refused("UnknownExtensionIdentifier", f"Unknown extension {identifier}")

@@ -8,8 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from penstock.infra.runtime_api.request import ConnectionGone
+
 if TYPE_CHECKING:
-    from penstock.infra.runtime_api.http import Connection
+    from penstock.infra.runtime_api.connection import Connection
+    from penstock.infra.runtime_api.request import Request
 
 Place = Literal[
     "next",
@@ -102,9 +105,12 @@ class Injection:
                 connection.reset()
             case Raw(data=data):
                 await connection.write_raw(data)
+            case Close():
+                connection.close()
             case Status(status=status, body=body):
                 await connection.answer(status, body, [("Content-Type", "application/json")])
-        raise FaultCommitted
+                raise FaultAnswered
+        raise ConnectionGone("a fault was injected")
 
     @property
     def trap(self) -> Trap | None:
@@ -113,8 +119,8 @@ class Injection:
         return Trap(self, after) if after else None
 
 
-class FaultCommitted(Exception):
-    """A request has been ended by a fault: nothing more is to be done about it."""
+class FaultAnswered(Exception):
+    """A request has been answered by a fault: nothing more is to be done about it."""
 
 
 class Trap:
@@ -151,8 +157,7 @@ class Faults:
         self._pending.setdefault(place, []).append(injection)
         return injection
 
-    def take(self, place: str) -> Injection | None:
-        """Return what the request that has just come is to meet, if anything."""
+    def _take(self, place: str) -> Injection | None:
         pending = self._pending.get(place)
         if not pending:
             return None
@@ -161,3 +166,18 @@ class Faults:
         if injection.times_left <= 0:
             pending.pop(0)
         return injection
+
+    async def meet(self, place: str, request: Request, connection: Connection) -> None:
+        """Commit what waits at a place, or set it up for the middle of the body.
+
+        Raises: FaultAnswered or ConnectionGone where nothing more is to be done.
+        """
+        injection = self._take(place)
+        if injection is None:
+            return
+        if trap := injection.trap:
+            connection.inbound_trap = connection.outbound_trap = trap
+            return
+        if isinstance(injection.fault, Status) and not injection.fault.early:
+            await request.body()
+        await injection.commit(connection)

@@ -59,9 +59,9 @@ class Invocation:
     """One attempt at a call, between the caller and the runtime.
 
     Units: times are seconds of the event loop's clock, None until they have come; ``deadline_ms``
-    is milliseconds since the epoch. ``ended_at`` is when the runtime asked for the next event, which
-    is later than ``answered_at`` if it worked on after its answer; it stays None on a runtime with
-    several slots, where requests for events and answers are not connected.
+    is milliseconds since the epoch. ``ended_at`` is when the runtime asked for the next event,
+    which is later than ``answered_at`` if it worked on after its answer; it stays None on a runtime
+    with several slots, where requests for events and answers are not connected.
     """
 
     call: Call

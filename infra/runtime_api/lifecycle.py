@@ -14,9 +14,10 @@ from penstock.infra.runtime_api.log import LogRecord
 from penstock.infra.runtime_api.process import FunctionProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from penstock.infra.runtime_api.environment import Environment, Running
+    from penstock.infra.runtime_api.environment import Environment
+    from penstock.infra.runtime_api.running import Running
 
 _INTERNAL_SHUTDOWN_S: Final = 0.5
 _EXTERNAL_SHUTDOWN_S: Final = 2.0
@@ -48,14 +49,14 @@ class LifeCycle:
         self._start()
 
     def _start(self) -> None:
-        if self._settings.command and not self._closing and self._starting is None:
-            self._starting = asyncio.create_task(self._run())
+        command = self._settings.command
+        if command and not self._closing and self._starting is None:
+            self._starting = asyncio.create_task(self._run(command))
 
-    async def _run(self) -> None:
-        assert self._settings.command
+    async def _run(self, command: Sequence[str]) -> None:
         try:
             self.process = await FunctionProcess.start(
-                self._settings.command,
+                command,
                 folder=self._settings.folder,
                 environ=self._settings.process_environ(self._environ),
                 log=self._environment.log,

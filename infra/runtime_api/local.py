@@ -8,19 +8,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from penstock.infra.runtime_api.environment import Environment, Running
+from penstock.infra.runtime_api.environment import Environment
+from penstock.infra.runtime_api.extension_endpoints import ExtensionEndpoints
 from penstock.infra.runtime_api.faults import Faults
-from penstock.infra.runtime_api.http import HOST, Server
+from penstock.infra.runtime_api.function_url import FunctionURL
 from penstock.infra.runtime_api.invocation import Call, FunctionError, Invocation
+from penstock.infra.runtime_api.invoke_endpoints import InvokeEndpoints
 from penstock.infra.runtime_api.lifecycle import LifeCycle
 from penstock.infra.runtime_api.log import FunctionLog
 from penstock.infra.runtime_api.runtime_endpoints import RuntimeEndpoints
+from penstock.infra.runtime_api.server import HOST, Server
 from penstock.infra.runtime_api.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
+    from penstock.infra.runtime_api.running import Running
 
 
 class FunctionFailed(Exception):
@@ -119,18 +123,37 @@ class LocalRuntimeAPI:
         self._environment = Environment(self.settings, self.log)
         self._faults = Faults()
         self._token = uuid.uuid4().hex
-        endpoints = RuntimeEndpoints(self._environment, self._faults, self._token)
+        others = ExtensionEndpoints(self._environment, self._token).routes
+        endpoints = RuntimeEndpoints(self._environment, self._faults, others)
         self._runtime_server = Server(endpoints.handle)
+        self._invoke_server = Server(InvokeEndpoints(self._environment).handle)
+        self._url_server = Server(FunctionURL(self._environment).handle)
         self._life = LifeCycle(self._environment, self._runtime_server.drop_connections)
 
     async def __aenter__(self) -> Self:
-        await self._runtime_server.start()
+        for server in self._servers:
+            await server.start()
         self._life.begin(self.environ)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._life.shut_down()
-        await self._runtime_server.close()
+        for server in self._servers:
+            await server.close()
+
+    @property
+    def _servers(self) -> tuple[Server, ...]:
+        return self._runtime_server, self._invoke_server, self._url_server
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where SDKs find the function, whatever its name: ``boto3.client(endpoint_url=…)``."""
+        return f"http://{HOST}:{self._invoke_server.port}"
+
+    @property
+    def function_url(self) -> str:
+        """The Function URL, without a slash at its end."""
+        return f"http://{HOST}:{self._url_server.port}"
 
     @property
     def address(self) -> str:
@@ -190,7 +213,10 @@ class LocalRuntimeAPI:
         return await self.start(event, **options).result()
 
     async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncIterator[bytes]:
-        """Yield the function's answer as it arrives; options as ``start``. Raises: FunctionFailed."""
+        """Yield the function's answer as it arrives; options as ``start``.
+
+        Raises: FunctionFailed behind the last chunk.
+        """
         pending = self.start(event, streaming=True, **options)
         try:
             async for chunk in pending.chunks():

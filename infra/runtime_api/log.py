@@ -17,6 +17,7 @@ _LEVEL_BITS: Final = 0x1C
 _MAGIC: Final = 0xA55A0000
 _HEADER: Final = struct.Struct(">IIQ")
 _TAIL_BYTES: Final = 4096
+_TURNS_TO_READ_A_PIPE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class FunctionLog:
         """Append a record."""
         self.records.append(record)
         if self._echo:
-            print(record.text.rstrip("\n"), file=sys.stderr, flush=True)
+            sys.stderr.write(_line(record))
+            sys.stderr.flush()
         self._grown.set()
 
     @property
@@ -81,9 +83,13 @@ class FunctionLog:
         """All of it, one record after the other."""
         return "".join(_line(record) for record in self.records)
 
-    def tail(self) -> bytes:
-        """Return the last 4096 bytes, which is what Lambda hands to a caller that asks."""
-        return self.text.encode()[-_TAIL_BYTES:]
+    async def tail_since(self, position: int) -> bytes:
+        """Return the last 4096 bytes behind so many records: what Lambda hands to its caller."""
+        # What was written before the answer is in the pipe already; the loop has to read it.
+        for _ in range(_TURNS_TO_READ_A_PIPE):
+            await asyncio.sleep(0)
+        text = "".join(_line(record) for record in self.records[position:])
+        return text.encode()[-_TAIL_BYTES:]
 
     async def wait_for(self, text: str) -> LogRecord:
         """Return the first record that contains the text, as soon as there is one."""

@@ -267,7 +267,7 @@ class ManyAtOnce:
         self._timed_out.add(invocation.request_id)
 
     def init_failed(self) -> Refusal | None:
-        """Take the first report that the initialisation failed; the other processes' are refused."""
+        """Take the first report that the initialisation failed; those of others are refused."""
         if self._failed or self._asked:
             current = State.INIT_FAILED if self._failed else State.READY
             return wrong_state(current, State.INIT_FAILED)

@@ -21,7 +21,9 @@ _LINE_LIMIT_BYTES = 1024 * 1024
 class FunctionProcess:
     """A running process and its descendants. Made by ``start``."""
 
-    def __init__(self, process: asyncio.subprocess.Process, readers: list[asyncio.Task[None]]):
+    def __init__(
+        self, process: asyncio.subprocess.Process, readers: list[asyncio.Task[None]]
+    ) -> None:
         self._process = process
         self._readers = readers
 
@@ -66,11 +68,14 @@ class FunctionProcess:
         finally:
             if frames:
                 os.close(frames[1])
-        assert process.stdout is not None
-        assert process.stderr is not None
+        streams: dict[Source, asyncio.StreamReader | None] = {
+            "stdout": process.stdout,
+            "stderr": process.stderr,
+        }
         readers = [
-            asyncio.create_task(_read_lines(process.stdout, log, "stdout")),
-            asyncio.create_task(_read_lines(process.stderr, log, "stderr")),
+            asyncio.create_task(_read_lines(stream, log, source))
+            for source, stream in streams.items()
+            if stream is not None
         ]
         if frames:
             readers.append(asyncio.create_task(_read_frames(frames[0], log)))
@@ -118,9 +123,7 @@ async def _read_frames(descriptor: int, log: FunctionLog) -> None:
     reader = asyncio.StreamReader()
     pipe = os.fdopen(descriptor, "rb", buffering=0)
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     decoder = FrameDecoder()
     try:
         while data := await reader.read(_READ_BYTES):

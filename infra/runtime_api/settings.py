@@ -6,7 +6,7 @@ import os
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from penstock.infra.runtime_api.invocation import ACCOUNT, REGION
 
@@ -31,7 +31,8 @@ class Settings:
     slots on Managed Instances, None for a classic function. ``external_extensions`` names the
     extensions that count as external. ``execution_env`` is ``AWS_EXECUTION_ENV``, None for none.
     With ``refuse_when_busy`` (default: on Managed Instances) an invocation that no slot is free for
-    fails with ``Runtime.Unavailable``; else it waits for its turn.
+    fails with ``Runtime.Unavailable``; else it waits for its turn. ``invoke_mode`` is that of the
+    Function URL. With ``bandwidth_limit`` a stream slows down behind its first 6 MiB, as on Lambda.
 
     Units: seconds; ``init_limit_s`` None is Lambda's own limit. ``shutdown_s`` None is Lambda's:
     0.5 with internal extensions only, 0.3 of 2 with external ones.
@@ -46,6 +47,9 @@ class Settings:
     timeout_s: float = 30.0
     concurrency: int | None = None
     refuse_when_busy: bool | None = None
+    invoke_mode: Literal["buffered", "response_stream"] = "buffered"
+    bandwidth_limit: bool = False
+    stream_limit_bytes: int = 200 * 1024 * 1024
     snap_start: bool = False
     execution_env: str | None = "AWS_Lambda_python3.13"
     log_format: str | None = None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections for servers that tests can break: trailers are seen, sockets can be reset.
+"""One HTTP/1.1 connection of a server that sees trailers, and breaks connections on demand.
 
 A thin asyncio shell around ``h11``. ASGI servers hide request trailers and cannot end a connection
 in the middle of a message, and both are needed here.
@@ -12,101 +12,31 @@ import socket
 import struct
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import h11
 
+from penstock.infra.runtime_api.request import ConnectionGone, Request
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.infra.runtime_api.faults import Trap
+    from penstock.infra.runtime_api.request import Headers
 
-Headers = list[tuple[str, str]]
-HOST = "127.0.0.1"
-
-_READ_AHEAD_BYTES = 256 * 1024
-_WRITE_AHEAD_BYTES = 64 * 1024
-_RESET = struct.pack("ii", 1, 0)
-_HEAD_LIMIT_BYTES = 2 * 1024 * 1024
-_DISCARD_LIMIT_BYTES = 256 * 1024
-_LENGTH_KNOWN_BYTES = 2048
-
-
-class ConnectionGone(Exception):
-    """The other side has closed or reset the connection, or sent what is not HTTP."""
-
-
-class Request:
-    """One request whose body is read while it arrives.
-
-    Shapes: ``target`` as on the wire; header names are lower case. ``trailers`` are there once the
-    body has been read to its end.
-    """
-
-    def __init__(self, connection: Connection, head: h11.Request) -> None:
-        self.method = head.method.decode("ascii")
-        self.target = head.target.decode("latin-1")
-        self.headers: Headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers
-        ]
-        self.trailers: Headers = []
-        self.body_is_read = False
-        self._connection = connection
-
-    @property
-    def path(self) -> str:
-        """The path as on the wire, without the query."""
-        return self.target.partition("?")[0]
-
-    def header(self, name: str, default: str = "") -> str:
-        """Return the first value of a header; ``name`` is lower case."""
-        return next((value for key, value in self.headers if key == name), default)
-
-    def trailer(self, name: str) -> str:
-        """Return the first value of a trailer, or an empty string; ``name`` is lower case."""
-        return next((value for key, value in self.trailers if key == name), "")
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, in pieces that need not be those of the sender.
-
-        Raises: ConnectionGone if the body ends before its time.
-        """
-        while not self.body_is_read:
-            event = await self._connection.receive()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                self.trailers = [
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in event.headers
-                ]
-                self.body_is_read = True
-            else:
-                raise ConnectionGone("expected a whole request body, got an end in the middle")
-
-    async def body(self, limit_bytes: int | None = None) -> bytes:
-        """Return the whole body.
-
-        Raises: BodyTooLarge as soon as it is longer than the limit; ConnectionGone.
-        """
-        pieces, size = [], 0
-        async for piece in self.chunks():
-            size += len(piece)
-            if limit_bytes is not None and size > limit_bytes:
-                raise BodyTooLarge(f"expected at most {limit_bytes} bytes of body")
-            pieces.append(piece)
-        return b"".join(pieces)
-
-
-class BodyTooLarge(Exception):
-    """A request's body is longer than the reader takes."""
+_READ_AHEAD_BYTES: Final = 256 * 1024
+_WRITE_AHEAD_BYTES: Final = 64 * 1024
+_HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024
+_DISCARD_LIMIT_BYTES: Final = 256 * 1024
+_LENGTH_KNOWN_BYTES: Final = 2048
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.Protocol):
     """One client's connection: requests in, answers out, and the ways to break off."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, serve: Callable[[Connection], None]) -> None:
+        self._serve = serve
         self._machine = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT_BYTES)
         self._transport: asyncio.Transport
         self._received: deque[bytes] = deque()
@@ -123,10 +53,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_AHEAD_BYTES)
-        self._server.serve(self)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_AHEAD_BYTES)
+        self._serve(self)
 
     def data_received(self, data: bytes) -> None:
         """Keep what has come until it is read; let the other side wait if that is much."""
@@ -168,10 +97,10 @@ class Connection(asyncio.Protocol):
             self._machine.start_next_cycle()
         if self._machine.our_state is not h11.IDLE:
             return None
-        event = await self.receive(continuing=False)
+        event = await self.receive()
         return Request(self, event) if isinstance(event, h11.Request) else None
 
-    async def receive(self, *, continuing: bool = True) -> h11.Event:
+    async def receive(self) -> h11.Event:
         """Return the next protocol event of the other side.
 
         Raises: ConnectionGone.
@@ -180,9 +109,10 @@ class Connection(asyncio.Protocol):
             try:
                 event = self._machine.next_event()
             except h11.RemoteProtocolError as error:
+                await self._complain(error)
                 raise ConnectionGone(str(error)) from error
             if event is h11.NEED_DATA:
-                if continuing and self._machine.they_are_waiting_for_100_continue:
+                if self._machine.they_are_waiting_for_100_continue:
                     self._write(h11.InformationalResponse(status_code=100, headers=[]))
                 self._machine.receive_data(await self._read())
             elif event is h11.PAUSED:
@@ -190,7 +120,14 @@ class Connection(asyncio.Protocol):
             else:
                 if isinstance(event, h11.Data) and self.inbound_trap:
                     await self.inbound_trap.count(self, len(event.data))
-                return event
+                return cast("h11.Event", event)
+
+    async def _complain(self, error: h11.RemoteProtocolError) -> None:
+        """Tell the other side that it does not speak HTTP, where an answer may be sent still."""
+        if self._machine.our_state in {h11.IDLE, h11.SEND_RESPONSE} and not self._is_gone:
+            reason = str(error).encode("ascii", "replace")
+            headers = [("Content-Type", "text/plain"), ("Connection", "close")]
+            await self.answer(error.error_status_hint, reason, headers)
 
     async def _read(self) -> bytes:
         """Return what has come since the last time; nothing at the end."""
@@ -303,59 +240,3 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection in order; what was written still arrives."""
         self._transport.close()
-
-
-class Server:
-    """Serves connections on a loopback port with one handler for every request."""
-
-    def __init__(self, handle: Callable[[Request, Connection], Awaitable[None]]) -> None:
-        self._handle = handle
-        self._server: asyncio.Server | None = None
-        self._connections: dict[Connection, asyncio.Task[None]] = {}
-        self.port = 0
-
-    async def start(self, port: int = 0) -> None:
-        """Listen: on this port, else on the one of the last time, else on a free one.
-
-        Raises: OSError.
-        """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), HOST, port or self.port, backlog=1024
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop_listening(self) -> None:
-        """Refuse new connections from now on; those that are open go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    def drop_connections(self) -> None:
-        """Reset every open connection."""
-        for connection, task in list(self._connections.items()):
-            connection.reset()
-            task.cancel()
-
-    async def close(self) -> None:
-        """Stop listening and end every connection."""
-        self.stop_listening()
-        tasks = list(self._connections.values())
-        self.drop_connections()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def serve(self, connection: Connection) -> None:
-        """Answer the requests of a new connection, one after the other."""
-        task = asyncio.get_running_loop().create_task(self._serve(connection))
-        self._connections[connection] = task
-        task.add_done_callback(lambda _: self._connections.pop(connection))
-
-    async def _serve(self, connection: Connection) -> None:
-        try:
-            while request := await connection.next_request():
-                await self._handle(request, connection)
-                await connection.discard_rest(request)
-        except ConnectionGone:
-            pass
-        finally:
-            connection.close()
