@@ -21,7 +21,7 @@ from penstock.infra.runtime_api.server import HOST, Server
 from penstock.infra.runtime_api.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
     from penstock.infra.runtime_api.running import Running
@@ -212,7 +212,7 @@ class LocalRuntimeAPI:
         """
         return await self.start(event, **options).result()
 
-    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncIterator[bytes]:
+    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncGenerator[bytes, None]:
         """Yield the function's answer as it arrives; options as ``start``.
 
         Raises: FunctionFailed behind the last chunk.
