@@ -242,9 +242,15 @@ class LocalRuntimeAPI:
         """Reset every connection that is open now."""
         self._runtime_server.drop_connections()
 
-    async def restore(self) -> None:
-        """Let a runtime that waits at ``/restore/next`` go on, as after a snapshot."""
-        self._environment.restore()
+    async def restore(self, *, lose_sockets: bool = False) -> None:
+        """Let a runtime that waits at ``/restore/next`` go on, as after a snapshot.
+
+        With ``lose_sockets`` its other connections are reset, as those in a snapshot are dead.
+        Raises: RuntimeError if there is no such runtime.
+        """
+        poller = self._environment.restore()
+        if lose_sockets:
+            self._runtime_server.drop_connections(but=poller)
 
     async def shut_down(self, reason: str = "spindown") -> None:
         """End the runtime as Lambda does."""
