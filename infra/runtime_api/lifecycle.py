@@ -61,7 +61,7 @@ class LifeCycle:
                 folder=self._settings.folder,
                 environ=self._settings.process_environ(self._environ),
                 log=self._environment.log,
-                framed_log=self._settings.framed_log,
+                framed_log=self._settings.framed_log and self._settings.concurrency is None,
             )
         except OSError as error:
             self._log(f"the runtime cannot be started: {error}")

@@ -16,6 +16,7 @@ from penstock.infra.runtime_api.invocation import Call, FunctionError, Invocatio
 from penstock.infra.runtime_api.invoke_endpoints import InvokeEndpoints
 from penstock.infra.runtime_api.lifecycle import LifeCycle
 from penstock.infra.runtime_api.log import FunctionLog
+from penstock.infra.runtime_api.log_socket import LogSocket
 from penstock.infra.runtime_api.runtime_endpoints import RuntimeEndpoints
 from penstock.infra.runtime_api.server import HOST, Server
 from penstock.infra.runtime_api.settings import Settings
@@ -128,11 +129,15 @@ class LocalRuntimeAPI:
         self._runtime_server = Server(endpoints.handle)
         self._invoke_server = Server(InvokeEndpoints(self._environment).handle)
         self._url_server = Server(FunctionURL(self._environment).handle)
+        with_socket = self.settings.framed_log and self.settings.concurrency is not None
+        self._log_socket = LogSocket(self.log) if with_socket else None
         self._life = LifeCycle(self._environment, self._runtime_server.drop_connections)
 
     async def __aenter__(self) -> Self:
         for server in self._servers:
             await server.start()
+        if self._log_socket:
+            await self._log_socket.start()
         self._life.begin(self.environ)
         return self
 
@@ -140,6 +145,8 @@ class LocalRuntimeAPI:
         await self._life.shut_down()
         for server in self._servers:
             await server.close()
+        if self._log_socket:
+            await self._log_socket.close()
 
     @property
     def _servers(self) -> tuple[Server, ...]:
@@ -163,7 +170,10 @@ class LocalRuntimeAPI:
     @property
     def environ(self) -> dict[str, str]:
         """The variables that Lambda sets for a runtime, and the function's own."""
-        return self.settings.runtime_environ(self.address, self._token)
+        environ = self.settings.runtime_environ(self.address, self._token)
+        if self._log_socket:
+            environ["_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET"] = self._log_socket.path
+        return environ
 
     @property
     def pid(self) -> int | None:

@@ -35,6 +35,9 @@ class Settings:
     Function URL. With ``bandwidth_limit`` a stream slows down behind its first 6 MiB, with
     ``freeze`` the process that ``command`` started is stopped between invocations, as on Lambda.
 
+    ``framed_log`` gives the runtime what managed runtimes find for their log: a descriptor for
+    frames, or on Managed Instances a socket.
+
     Units: seconds; ``init_limit_s`` None is Lambda's own limit. ``shutdown_s`` None is Lambda's:
     0.5 with internal extensions only, 0.3 of 2 with external ones.
     """
