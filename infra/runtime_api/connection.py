@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         self, status: int, value: Any, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Send a whole answer of JSON. Raises: ConnectionGone."""
-        body = json.dumps(value).encode() + b"\n"
+        body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         await self.answer(status, body, [("Content-Type", "application/json"), *headers])
 
     async def begin(self, status: int, headers: Headers) -> None:

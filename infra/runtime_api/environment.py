@@ -17,7 +17,7 @@ from penstock.infra.runtime_api.extensions import Extension, Extensions
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.log import LogRecord
 from penstock.infra.runtime_api.machine import ManyAtOnce, OneAtATime
-from penstock.infra.runtime_api.refusals import INVALID_MODE, NO_RESTORE, Refusal
+from penstock.infra.runtime_api.refusals import INVALID_MODE, Refusal
 from penstock.infra.runtime_api.running import Running
 
 if TYPE_CHECKING:
@@ -296,12 +296,10 @@ class Environment:
             running.ended.set()
             self.init_error = None
 
-    # SnapStart
+    # SnapStart, which classic functions have only
 
     def poll_restore(self, poller: Hashable) -> Refusal | asyncio.Future[Any]:
         """Take the request that waits for the restored snapshot."""
-        if not (self.settings.snap_start and isinstance(self._machine, OneAtATime)):
-            return NO_RESTORE
         if refusal := self._machine.restore_poll():
             return refusal
         self._restore_poller = poller
@@ -315,7 +313,7 @@ class Environment:
         Raises: RuntimeError if there is none.
         """
         poller = self._restore_poller
-        if poller is None or not isinstance(self._machine, OneAtATime):
+        if poller is None:
             raise RuntimeError("expected a runtime that waits at /restore/next, got none")
         self._restore_poller = None
         self._machine.restored()
@@ -325,8 +323,6 @@ class Environment:
 
     def fail_restore(self, error: FunctionError) -> Refusal | None:
         """Take the runtime's report that its work after the restore failed."""
-        if not (self.settings.snap_start and isinstance(self._machine, OneAtATime)):
-            return NO_RESTORE
         if refusal := self._machine.restore_failed():
             return refusal
         self._end_init(error)

@@ -70,7 +70,10 @@ class Extensions:
             allowed = allowed | {"SHUTDOWN"}
         for event in events:
             if event not in allowed:
-                return _refused("InvalidEventType", f"{event}: ErrorInvalidEventType")
+                reason = "ErrorInvalidEventType"
+                if event == "SHUTDOWN":
+                    reason = "ShutdownEventNotSupportedForInternalExtension"
+                return _refused("InvalidEventType", f"{event}: {reason}")
         if not self.open:
             return _refused("RegistrationClosed", "Extension registration closed already")
         if any(extension.name == name for extension in self._by_identifier.values()):

@@ -102,6 +102,15 @@ class Machine(Protocol):
     def init_failed(self) -> Refusal | None:
         """Take a report that the initialisation failed."""
 
+    def restore_poll(self) -> Refusal | None:
+        """Take the request that waits for the restored snapshot."""
+
+    def restored(self) -> None:
+        """Take note that the snapshot has been restored."""
+
+    def restore_failed(self) -> Refusal | None:
+        """Take a report that the work after a restore failed."""
+
 
 def _stale(invocation: Invocation, invocation_id: str) -> bool:
     return bool(invocation_id) and invocation_id != invocation.invocation_id
@@ -164,9 +173,7 @@ class OneAtATime:
     def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation | Refusal:
         """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about."""
         current = self._current
-        if current is None:
-            return wrong_state(self.state, _WANTED[step])
-        if request_id != current.request_id:
+        if current is None or request_id != current.request_id:
             return INVALID_REQUEST_ID
         if _stale(current, invocation_id):
             return INVOKE_TIMEOUT
@@ -273,3 +280,14 @@ class ManyAtOnce:
             return wrong_state(current, State.INIT_FAILED)
         self._failed = True
         return None
+
+    def restore_poll(self) -> Refusal:
+        """Refuse: there are no snapshots here."""
+        return wrong_state(State.STARTED, State.RESTORE_READY)
+
+    def restored(self) -> None:
+        """Nothing: there are no snapshots here."""
+
+    def restore_failed(self) -> Refusal:
+        """Refuse: there are no snapshots here."""
+        return wrong_state(State.STARTED, State.RESTORE_FAILED)

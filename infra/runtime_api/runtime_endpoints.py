@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _RUNTIME: Final = "/2018-06-01"
 _INVOCATION: Final = f"{_RUNTIME}/runtime/invocation/"
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
 class RuntimeEndpoints:
@@ -52,16 +53,20 @@ class RuntimeEndpoints:
             **others,
             f"{_RUNTIME}/runtime/invocation/next": ("GET", "next", self._next),
             f"{_RUNTIME}/runtime/init/error": ("POST", "init/error", self._init_error),
-            f"{_RUNTIME}/runtime/restore/next": ("GET", "restore/next", self._restore_next),
-            f"{_RUNTIME}/runtime/restore/error": ("POST", "restore/error", self._restore_error),
             f"{_RUNTIME}/ping": ("GET", "ping", self._ping),
         }
+
+        if environment.settings.snap_start:
+            self._routes |= {
+                f"{_RUNTIME}/runtime/restore/next": ("GET", "restore/next", self._restore_next),
+                f"{_RUNTIME}/runtime/restore/error": ("POST", "restore/error", self._restore_error),
+            }
 
     async def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request. Raises: ConnectionGone when there is nobody to answer any more."""
         found = self._find(request.path)
         if found is None:
-            await connection.answer(404, b"404 page not found\n", [("Content-Type", "text/plain")])
+            await connection.answer(404, b"404 page not found\n", [_TEXT])
             return
         method, place, endpoint = found
         if request.method != method:
@@ -193,7 +198,7 @@ class RuntimeEndpoints:
         await (refuse(connection, refusal) if refusal else accept(connection))
 
     async def _ping(self, _: Request, connection: Connection) -> None:
-        await connection.answer(200, b"pong", [("Content-Type", "text/plain; charset=utf-8")])
+        await connection.answer(200, b"pong", [_TEXT])
 
 
 def _failure(error: ConnectionGone | FaultAnswered) -> FunctionError:

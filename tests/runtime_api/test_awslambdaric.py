@@ -187,6 +187,7 @@ async def test_many_slots_are_many_processes(folder: Path) -> None:
         pending = [api.start({"do": "log"}) for _ in range(3)]
         pids = {await one.result() for one in pending}
         assert len(pids) == 3
+        await api.ready()
         with pytest.raises(FunctionFailed, match="no tea"):
             await api.invoke({"do": "fail"})
 

@@ -85,7 +85,7 @@ async def test_an_event_that_waited_goes_to_the_request_whose_connection_lives()
 class TestPosts:
     async def test_before_the_first_event(self, post: Post) -> None:
         async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
-            assert refusal(await wire.post(post("any"), b"1")) == WRONG_STATE
+            assert refusal(await wire.post(post("any"), b"1")) == WRONG_ID
 
     async def test_with_an_unknown_id_changes_nothing(self, post: Post) -> None:
         async with running() as (_, wire, pending):
@@ -222,7 +222,7 @@ class TestSizes:
         async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
             headers = {"Content-Length": str(10**9)}
             await wire.send("POST", response("any"), b"", headers)
-            assert refusal(await wire.read_reply()) == WRONG_STATE
+            assert refusal(await wire.read_reply()) == WRONG_ID
 
     async def test_expect_100_continue_is_honoured(self) -> None:
         async with running() as (_, wire, pending):
@@ -246,7 +246,7 @@ class TestDeadline:
             }
             assert await wire.ends() == b""
             async with Wire(api.address) as fresh:
-                assert refusal(await fresh.post(response("r-1"), b"1")) == WRONG_STATE
+                assert refusal(await fresh.post(response("r-1"), b"1")) == WRONG_ID
 
     async def test_it_comes_by_itself(self) -> None:
         async with LocalRuntimeAPI(timeout_s=0.05) as api, Wire(api.address) as wire:
