@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-EXTRAS = {"mangum": "mangum"}
+EXTRAS = {"h11": "local", "mangum": "mangum"}
 """The extra that installs a module, by the module's name."""
 
 _NOT_SHOWN = frozenset({"aws.event", "aws.context", "state"})

@@ -265,11 +265,13 @@ class Environment:
             seconds = running.invocation.call.timeout_s
             message = f"Task timed out after {seconds:.2f} seconds"
             self._fail(running, "Sandbox.Timedout", message)
-        if self.settings.concurrency is not None:
-            self._machine.expire(running.invocation)
-            self._forget_running(running)
-        else:
+        if self.settings.concurrency is None:
             self.keeper.timed_out()
+            return
+        self._machine.expire(running.invocation)
+        self._forget_running(running)
+        if running.cut_off is not None:
+            running.cut_off()
 
     def _fail(self, running: Running, error_type: str, message: str) -> None:
         request_id = running.invocation.request_id

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from penstock.infra.runtime_api.answer import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.infra.runtime_api.invocation import Invocation
 
 
@@ -17,7 +19,8 @@ class Running:
     """An invocation on its way through an environment.
 
     ``timer`` ends it at its deadline; ``ended`` is set when the runtime is done with it, work after
-    the answer included. ``log_position`` is the number of log records before it.
+    the answer included. ``log_position`` is the number of log records before it. ``cut_off`` closes
+    the connection that the answer comes on, while it does.
     """
 
     invocation: Invocation
@@ -25,6 +28,7 @@ class Running:
     timer: asyncio.TimerHandle | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     log_position: int = 0
+    cut_off: Callable[[], None] | None = None
 
     def stop_clock(self) -> None:
         """Let the deadline pass without consequences."""

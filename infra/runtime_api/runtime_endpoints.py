@@ -119,12 +119,15 @@ class RuntimeEndpoints:
             self._environment.refuse_mode(found)
             await refuse(connection, INVALID_MODE)
             return
+        found.cut_off = connection.close
         try:
             await self._faults.meet("response", request, connection)
             refusal = await self._take_answer(found, request, streamed=mode == "streaming")
         except (ConnectionGone, FaultAnswered) as error:
             self._environment.end_post(found, _failure(error))
             raise
+        finally:
+            found.cut_off = None
         await (refuse(connection, refusal) if refusal else accept(connection))
 
     async def _take_answer(
