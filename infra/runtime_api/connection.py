@@ -29,6 +29,7 @@ _WRITE_AHEAD_BYTES: Final = 64 * 1024
 _HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024
 _DISCARD_LIMIT_BYTES: Final = 256 * 1024
 _LENGTH_KNOWN_BYTES: Final = 2048
+_LINGER_S: Final = 0.5
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -245,6 +246,20 @@ class Connection(asyncio.Protocol):
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+    async def linger(self) -> None:
+        """Give the other side half a second to read an answer that came before its request's end.
+
+        Closed at once, the connection would be reset, and the answer lost. Go's server does the
+        same.
+        """
+        if self._machine.their_state is h11.SEND_BODY and not self._transport.is_closing():
+            self._transport.write_eof()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_S):
+                    while not self._is_gone:
+                        self._readable.clear()
+                        await self._readable.wait()
 
     def close(self) -> None:
         """Close the connection in order; what was written still arrives."""

@@ -192,6 +192,17 @@ class Environment:
         self._deliver()
         return future
 
+    def not_delivered(self, invocation: Invocation) -> None:
+        """The connection ended before the event had left.
+
+        A classic runtime asks again and gets it; with several slots nobody else may have it.
+        """
+        running = self._running.get(invocation)
+        if self.settings.concurrency is not None and running is not None:
+            self._fail(running, "Sandbox.Failure", "the event could not be sent to the runtime")
+            self._machine.sent(invocation)
+            self._forget_running(running)
+
     def _wait(self, poller: Hashable) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[poller] = future

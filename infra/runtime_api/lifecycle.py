@@ -68,6 +68,8 @@ class LifeCycle:
             self._starting = None
             self._environment.end_runtime("Runtime.InvalidEntrypoint", str(error))
             return
+        if self._closing:
+            self.process.signal(signal.SIGKILL)
         if not self._init_took_too_long:
             loop = asyncio.get_running_loop()
             self._init_timer = loop.call_later(self._settings.init_seconds, self._init_timed_out)

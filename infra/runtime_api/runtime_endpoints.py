@@ -102,7 +102,11 @@ class RuntimeEndpoints:
             return
         if isinstance(found, asyncio.Future):
             found = await wait_for_event(self._environment, found, connection)
-        await connection.answer(200, found.call.payload, found.headers())
+        try:
+            await connection.answer(200, found.call.payload, found.headers())
+        except BaseException:
+            self._environment.not_delivered(found)
+            raise
 
     def _begin(self, step: str, request: Request) -> Running | Refusal:
         request_id = unquote(request.path[len(_INVOCATION) :].split("/")[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from penstock.infra.runtime_api.local import LocalRuntimeAPI
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
 
@@ -24,7 +24,7 @@ class ThreadedRuntimeAPI:
     and ``settings`` may be read from here, its coroutines are run by ``run``.
     """
 
-    def __init__(self, command: Any = None, **options: Any) -> None:
+    def __init__(self, command: Sequence[str] | None = None, **options: Any) -> None:
         self._arguments = (command, options)
         self.api: LocalRuntimeAPI
         self._loop: asyncio.AbstractEventLoop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from wire import NEXT, RUNTIME, STREAM, Wire, chunk, error, response
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, Reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,6 +78,15 @@ async def test_a_connection_that_ends_frees_its_place() -> None:
         assert {1, 2} == {(await wire.read_reply()).json() for wire in wires[1:]}
         with pytest.raises(FunctionFailed, match=r"Runtime\.Unavailable"):
             await api.invoke(3)
+
+
+async def test_an_event_that_could_not_be_sent_fails_its_invocation() -> None:
+    async with LocalRuntimeAPI(concurrency=1) as api, Wire(api.address) as wire:
+        api.inject("next", Reset(after_bytes=10))
+        pending = api.start("x" * 1000)
+        await wire.send("GET", NEXT)
+        with pytest.raises(FunctionFailed, match=r"Sandbox\.Failure"):
+            await pending.result()
 
 
 async def test_a_late_post_gets_a_410_once_and_the_others_go_on() -> None:

@@ -210,6 +210,12 @@ threading.Thread(target=tick, daemon=True).start()
         assert await api.invoke("os.getpid()") == api.pid
 
 
+async def test_it_may_be_closed_before_the_process_has_begun() -> None:
+    async with LocalRuntimeAPI(COMMAND) as api:
+        pass
+    assert api.pid is None
+
+
 async def test_nothing_is_left_behind() -> None:
     async with LocalRuntimeAPI(COMMAND) as api:
         await api.invoke("1")
