@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from penstock.infra.runtime_api.request import Headers
 
 _READ_AHEAD_BYTES: Final = 256 * 1024
-_WRITE_AHEAD_BYTES: Final = 64 * 1024
+_WRITE_AHEAD_BYTES: Final = 64 * 1024 + 1024
 _HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024
 _DISCARD_LIMIT_BYTES: Final = 256 * 1024
 _LENGTH_KNOWN_BYTES: Final = 2048
@@ -168,10 +168,13 @@ class Connection(asyncio.Protocol):
         framing = ("Content-Length", str(len(body)))
         if len(body) > _LENGTH_KNOWN_BYTES:
             framing = ("Transfer-Encoding", "chunked")
-        await self.begin(status, [*headers, framing])
-        if body:
+        if self.outbound_trap:
+            await self.begin(status, [*headers, framing])
             await self.send(body)
-        await self.end()
+            await self.end()
+            return
+        self._write(_head(status, [*headers, framing]), h11.Data(data=body), h11.EndOfMessage())
+        await self._drain()
 
     async def answer_json(
         self, status: int, value: Any, headers: Sequence[tuple[str, str]] = ()
@@ -185,12 +188,7 @@ class Connection(asyncio.Protocol):
 
         Raises: ValueError for what HTTP cannot carry; nothing has been sent then. ConnectionGone.
         """
-        try:
-            fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            head = h11.Response(status_code=status, headers=fields)
-        except h11.LocalProtocolError as error:
-            raise ValueError(f"expected a status and headers of HTTP: {error}") from error
-        self._write(head)
+        self._write(_head(status, headers))
 
     async def send(self, data: bytes) -> None:
         """Send a piece of an answer's body; wait while the other side does not read.
@@ -211,13 +209,18 @@ class Connection(asyncio.Protocol):
         self._write(h11.EndOfMessage())
         await self._drain()
 
-    def _write(self, event: h11.Event) -> None:
+    def _write(self, *events: h11.Event) -> None:
+        """Send protocol events, in one piece unless that means to copy a large body."""
         if self._transport.is_closing():
             raise ConnectionGone("the other side has closed the connection")
+        pieces: list[bytes] = []
         try:
-            pieces = self._machine.send_with_data_passthrough(event) or []
+            for event in events:
+                pieces += self._machine.send_with_data_passthrough(event) or []
         except h11.LocalProtocolError as error:
             raise ConnectionGone(str(error)) from error
+        if sum(map(len, pieces)) <= _WRITE_AHEAD_BYTES:
+            pieces = [b"".join(pieces)]
         for piece in pieces:
             self._transport.write(piece)
 
@@ -233,6 +236,8 @@ class Connection(asyncio.Protocol):
 
     async def discard_rest(self, request: Request) -> None:
         """Read what is left of a body that nobody wants, as far as Go's server would."""
+        if request.body_is_read:
+            return
         left = _DISCARD_LIMIT_BYTES
         with suppress(ConnectionGone):
             async for piece in request.chunks():
@@ -264,3 +269,12 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection in order; what was written still arrives."""
         self._transport.close()
+
+
+def _head(status: int, headers: Headers) -> h11.Response:
+    """Return an answer's status and headers. Raises: ValueError for what HTTP cannot carry."""
+    try:
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return h11.Response(status_code=status, headers=fields)
+    except h11.LocalProtocolError as error:
+        raise ValueError(f"expected a status and headers of HTTP: {error}") from error

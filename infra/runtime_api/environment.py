@@ -7,7 +7,6 @@ process are not its business.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from collections import deque
@@ -92,13 +91,11 @@ class Environment:
         )
         running = Running(invocation)
         if any(other.invocation.request_id == call.request_id for other in self._all()):
-            running.answer.end(
-                FunctionError.of_platform("Client.DuplicatedInvokeId", "invoke ID already exists")
-            )
+            running.fail("Client.DuplicatedInvokeId", "invoke ID already exists")
             return running
         busy = self.is_initialised and not self._machine.free_pollers
         if busy and self.settings.refuses_when_busy:
-            running.answer.end(FunctionError.of_platform("Runtime.Unavailable", "no idle runtimes"))
+            running.fail("Runtime.Unavailable", "no idle runtimes")
             return running
         self._queue.append(running)
         self.keeper.needed(running)
@@ -131,7 +128,7 @@ class Environment:
             self.begin_clock(running)
             running.invocation.delivered_at = self._now()
             running.log_position = len(self.log.records)
-            self._log(f"START RequestId: {running.invocation.request_id} Version: $LATEST")
+            self.log.note_start(running.invocation.request_id)
             self._tell_extensions(running.invocation)
             self._ready.clear()
             self._wake(poller, running.invocation)
@@ -172,10 +169,10 @@ class Environment:
 
     def poll(self, poller: Hashable) -> Invocation | Refusal | asyncio.Future[Invocation]:
         """Take a request for an event; a future where it has to wait."""
-        self._finish_previous()
         answer = self._machine.poll(poller)
         if answer is not None:
             return answer
+        self._finish_previous()
         self.extensions.open = False
         future = self._wait(poller)
         self._deliver()
@@ -225,21 +222,12 @@ class Environment:
 
     def _forget_running(self, running: Running) -> None:
         running.stop_clock()
-        self._report(running.invocation)
         running.ended.set()
-        self._running.pop(running.invocation, None)
-
-    def _report(self, invocation: Invocation) -> None:
-        milliseconds = (self._now() - (invocation.delivered_at or 0)) * 1000
-        self._log(f"END RequestId: {invocation.request_id}")
-        self._log(
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms"
-            f"\tBilled Duration: {math.ceil(milliseconds)} ms"
-            f"\tMemory Size: {self.settings.memory_mb} MB"
-        )
-
-    def _log(self, text: str) -> None:
-        self.log.add(LogRecord("platform", text))
+        invocation = running.invocation
+        self._running.pop(invocation, None)
+        if invocation.delivered_at is not None:
+            seconds = self._now() - invocation.delivered_at
+            self.log.note_end(invocation.request_id, seconds, self.settings.memory_mb)
 
     def begin_post(self, step: str, request_id: str, invocation_id: str) -> Running | Refusal:
         """Return what a post (``RESPONSE`` or ``ERROR``) is about."""
@@ -269,6 +257,8 @@ class Environment:
 
     def expire(self, running: Running) -> None:
         """Do what happens at an invocation's deadline, whatever the clock says."""
+        if running.ended.is_set():
+            return
         running.stop_clock()
         if running in self._queue:
             self._queue.remove(running)
@@ -287,7 +277,7 @@ class Environment:
     def _fail(self, running: Running, error_type: str, message: str) -> None:
         request_id = running.invocation.request_id
         text = f"RequestId: {request_id} Error: {message}"
-        self._log(f"{request_id} {message}")
+        self.log.add(LogRecord("platform", f"{request_id} {message}"))
         running.answer.end(FunctionError.of_platform(error_type, text))
 
     def fail_init(self, error: FunctionError) -> Refusal | None:
@@ -303,10 +293,7 @@ class Environment:
         self._init_has_failed = True
         self.init_error = error
         if self._queue:
-            running = self._queue.popleft()
-            running.stop_clock()
-            running.answer.end(error)
-            running.ended.set()
+            self._queue.popleft().end(error)
             self.init_error = None
 
     # SnapStart, which classic functions have only
@@ -366,6 +353,13 @@ class Environment:
             future.cancel()
         self._waiting.clear()
         self._renew()
+
+    def close(self) -> None:
+        """End everything that has not ended yet, with an error."""
+        message = "the execution environment has been shut down"
+        self.end_runtime("Sandbox.Failure", message, replaced=True)
+        while self._queue:
+            self._queue.popleft().fail("Sandbox.Failure", message)
 
     @staticmethod
     def _now() -> float:

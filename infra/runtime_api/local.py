@@ -149,6 +149,7 @@ class LocalRuntimeAPI:
 
     async def __aexit__(self, *_: object) -> None:
         await self._life.shut_down()
+        self._environment.close()
         for server in self._servers:
             await server.close()
         if self._log_socket:

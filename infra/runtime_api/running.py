@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.infra.runtime_api.answer import Answer
+from penstock.infra.runtime_api.invocation import FunctionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,3 +36,13 @@ class Running:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def end(self, error: FunctionError) -> None:
+        """End an invocation that no runtime has: it has failed."""
+        self.stop_clock()
+        self.answer.end(error)
+        self.ended.set()
+
+    def fail(self, error_type: str, message: str) -> None:
+        """End an invocation that no runtime has, with an error of Lambda's own."""
+        self.end(FunctionError.of_platform(error_type, message))

@@ -92,7 +92,7 @@ async def test_a_framed_log_is_decoded() -> None:
         ("sys.exit(3)", "exit status 3"),
         ("sys.exit(0)", "without providing a reason"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "signal: killed"),
-        ("os.abort()", "signal: abrt"),
+        ("os.abort()", "signal: aborted"),
     ],
 )
 async def test_when_it_ends_the_invocation_fails_and_the_next_starts_it_again(

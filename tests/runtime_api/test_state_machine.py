@@ -264,6 +264,28 @@ class TestDeadline:
             assert await wire.ends() == b""
 
 
+async def test_what_has_not_ended_fails_when_the_environment_is_closed() -> None:
+    async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
+        delivered, waiting = api.start(1), api.start(2)
+        await wire.get(NEXT)
+    for pending in (delivered, waiting):
+        with pytest.raises(FunctionFailed, match="has been shut down"):
+            await pending.result()
+        await pending.ended()
+
+
+async def test_a_deadline_that_comes_after_the_end_changes_nothing() -> None:
+    async with running() as (api, wire, pending):
+        await wire.post(response("r-1"), b"1")
+        await wire.send("GET", NEXT)
+        await pending.ended()
+        pending.expire()
+        again = api.start(2)
+        assert (await wire.read_reply()).json() == 2
+        await wire.post(response(again.request_id), b"2")
+        assert await again.result() == 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
