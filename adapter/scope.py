@@ -145,7 +145,7 @@ def encode_query(multi: object, single: object) -> bytes:
     ``multi`` has lists of values and wins, ``single`` has one a name; either may be missing.
     A null value is an empty one.
     """
-    if isinstance(multi, dict) and isinstance(single, dict) and multi.keys() == single.keys():
+    if isinstance(multi, dict) and isinstance(single, dict) and [*multi] == [*single]:
         try:
             if {*map(type, multi.values())} == {list}:
                 pairs = [name + "=" + v for name, values in multi.items() for v in values]
