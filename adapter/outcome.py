@@ -65,7 +65,7 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
 def substitute(cycle: HTTPCycle) -> Reply:
     """Return penstock's own reply to a request that the application has not answered."""
     if cycle.expired:
-        return Reply.plain(504, "Gateway Timeout")
+        return _plain(cycle, 504, "Gateway Timeout")
     breach = cycle.exchange.error
     if breach is not None and breach is not cycle.error:
         # The application swallowed what its send raised.
@@ -79,8 +79,8 @@ def substitute(cycle: HTTPCycle) -> Reply:
             else "http.response.start",
         )
     if isinstance(breach, PayloadTooLarge):
-        return _too_large(breach)
-    return Reply.plain(500, "Internal Server Error")
+        return _too_large(cycle, breach)
+    return _plain(cycle, 500, "Internal Server Error")
 
 
 def refusal(error: EventError, request_id: object) -> Reply:
@@ -97,15 +97,20 @@ def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None
         return None
     error = PayloadTooLarge(cycle.sink.source, limit, size)
     logger.error("%s: %s", _subject(cycle), error)
-    return _too_large(error)
+    return _too_large(cycle, error)
 
 
-def _too_large(error: PayloadTooLarge) -> Reply:
-    return Reply.plain(
+def _too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
+    return _plain(
+        cycle,
         502,
         f"The response is too large: it has {error.actual_bytes} bytes or more, and"
         f" {error.limit_bytes} can be sent.",
     )
+
+
+def _plain(cycle: HTTPCycle, status: int, text: str) -> Reply:
+    return Reply.plain(status, "" if cycle.scope["method"] == "HEAD" else text)
 
 
 def _subject(cycle: HTTPCycle) -> str:
