@@ -164,9 +164,12 @@ class HTTPCycle:
         self._timer = self._loop.call_later(patience, self._abandon)
 
     def _abandon(self) -> None:
+        from penstock.adapter.outcome import subject
+
         places = "".join(f"\n  {place}" for place in _places(self._task.get_coro()))
         logger.error(
-            "the application ignored its cancellation at the deadline and is left behind, at%s",
+            "%s: the application ignored its cancellation at the deadline and is left behind, at%s",
+            subject(self),
             places or " an unknown place",
         )
         self.ended = True

@@ -173,6 +173,18 @@ def test_an_empty_body_has_no_key(function: Function, status: int) -> None:
     assert set(answer) == {"status", "statusDescription", "headers"}
 
 
+@pytest.mark.parametrize("status", [100, 101, 103, 199])
+def test_a_status_that_cloudfront_does_not_take_is_an_error_of_the_application(
+    function: Function, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = function.answer(edge(), status=status, headers=[(b"x-secret", b"1")])
+    assert ("500", []) == (answer["status"], read_answer("edge", answer).values("x-secret"))
+    [record] = caplog.records
+    assert f"request-1: expected a status from 200 to 599, which CloudFront takes, got {status}" in (
+        record.getMessage()
+    )
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_header_that_cloudfront_refuses_is_left_out(function: Function, name: str) -> None:
     headers = [(name.title().encode(), b"x"), (b"x-kept", b"1")]
