@@ -113,14 +113,16 @@ def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
     try:
         encoded_name = _request_names[name]
     except (TypeError, ValueError):
-        raise EventError(source, "headers", f"expected a header name, got {name!r}") from None
+        raise EventError(source, "headers", f"expected a header name, got {name!r:.80}") from None
     if isinstance(value, bool):
         value = "true" if value else "false"
     elif isinstance(value, int | float):
         value = str(value)
     if not isinstance(value, str) or not is_clean(value):
+        # Not the value itself: it may be a session's cookie or a token.
+        got = "text with them" if isinstance(value, str) else type(value).__name__
         raise EventError(
-            source, f"headers[{name!r}]", f"expected text without CR, LF and NUL, got {value!r}"
+            source, f"headers[{name!r:.80}]", f"expected text without CR, LF and NUL, got {got}"
         )
     return [(encoded_name, value.encode("utf-8", "surrogatepass"))]
 

@@ -133,7 +133,7 @@ def ascii_query(source: str, query: object) -> bytes:
     if not query:
         return b""
     if not isinstance(query, str):
-        raise EventError(source, "query", f"expected text, got {query!r:.40}")
+        raise EventError(source, "query", f"expected text, got {type(query).__name__}")
     if not _is_visible_ascii(query):
         query = _escape(_NOT_VISIBLE, query)
     return query.encode("ascii")
