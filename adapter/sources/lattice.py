@@ -64,7 +64,7 @@ class Lattice1(EventSource):
             by_name=by_name,
             # Lattice adds no header about it, so whatever says "http" is a client's own word.
             scheme="https",
-            client=forwarded_client(by_name.get(b"x-forwarded-for"), settings.trusted_hops),
+            client=forwarded_client(headers, by_name, settings.trusted_hops),
         )
         return scope, body
 

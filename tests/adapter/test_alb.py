@@ -92,6 +92,8 @@ def test_several_lines_of_forwarded_addresses_end_with_the_balancers_own(
     lines = ["203.0.113.66", "203.0.113.67, 192.0.2.1"]
     event = alb(multiValueHeaders={"x-forwarded-for": lines})
     assert function.read(event)["client"] == ("192.0.2.1", 0)
+    clients = [function.read(event, trusted_hops=hops)["client"] for hops in (2, 3, 4)]
+    assert clients == [("203.0.113.67", 0), ("203.0.113.66", 0), None]
 
 
 @pytest.mark.parametrize(("hops", "host"), [(1, "c"), (2, "b"), (3, "a")])
