@@ -109,6 +109,13 @@ class HTTPCycle:
         if self.deadline is not None:
             self._timer = self._loop.call_at(self.deadline, self._expire, patience)
 
+    @property
+    def subject(self) -> str:
+        """How the log names the request: its id, and what was asked for."""
+        scope = self.scope
+        request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
+        return f"request {request_id} ({scope['method']} {scope['path']!r})"
+
     async def run(self) -> None:
         """Run the application to its end; what it raises is in ``error``, not raised."""
         try:
@@ -164,12 +171,10 @@ class HTTPCycle:
         self._timer = self._loop.call_later(patience, self._abandon)
 
     def _abandon(self) -> None:
-        from penstock.adapter.outcome import subject
-
         places = "".join(f"\n  {place}" for place in _places(self._task.get_coro()))
         logger.error(
             "%s: the application ignored its cancellation at the deadline and is left behind, at%s",
-            subject(self),
+            self.subject,
             places or " an unknown place",
         )
         self.ended = True

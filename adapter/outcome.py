@@ -40,7 +40,7 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if isinstance(error, LifespanError | SystemExit | KeyboardInterrupt):
         raise error
     if not cycle.expired:
-        logger.error("%s: %s", subject(cycle), str(error) or type(error).__name__, exc_info=error)
+        logger.error("%s: %s", cycle.subject, str(error) or type(error).__name__, exc_info=error)
         if raise_errors and error is not None:
             raise error
         return
@@ -50,13 +50,13 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if cycle.exchange.state is ExchangeState.COMPLETE:
         logger.warning(
             "%s: work after the response was cut at the deadline",
-            subject(cycle),
+            cycle.subject,
             exc_info=trouble,
         )
     else:
         logger.error(
             "%s: no response before the deadline; the application was cancelled after %.3f s",
-            subject(cycle),
+            cycle.subject,
             perf_counter() - cycle.began,
             exc_info=trouble,
         )
@@ -69,11 +69,11 @@ def substitute(cycle: HTTPCycle) -> Reply:
     breach = cycle.exchange.error
     if breach is not None and breach is not cycle.error:
         # The application swallowed what its send raised.
-        logger.error("%s: %s", subject(cycle), breach, exc_info=breach)
+        logger.error("%s: %s", cycle.subject, breach, exc_info=breach)
     elif cycle.error is None:
         logger.error(
             "%s: the application returned before it had sent %s",
-            subject(cycle),
+            cycle.subject,
             "the end of its response"
             if cycle.exchange.state is ExchangeState.RESPONSE
             else "http.response.start",
@@ -96,7 +96,7 @@ def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None
     if size <= limit:
         return None
     error = PayloadTooLarge(cycle.sink.source, limit, size)
-    logger.error("%s: %s", subject(cycle), error)
+    logger.error("%s: %s", cycle.subject, error)
     return _too_large(cycle, error)
 
 
@@ -111,13 +111,6 @@ def _too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
 
 def _plain(cycle: HTTPCycle, status: int, text: str) -> Reply:
     return Reply.plain(status, "" if cycle.scope["method"] == "HEAD" else text)
-
-
-def subject(cycle: HTTPCycle) -> str:
-    """Return how the log names a request: its id, and what was asked for."""
-    scope = cycle.scope
-    request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
-    return f"request {request_id} ({scope['method']} {scope['path']!r})"
 
 
 def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:

@@ -222,8 +222,9 @@ def forwarded_client(
 ) -> tuple[str, int] | None:
     """Return the client of the ``x-forwarded-for`` lines: the item ``hops`` from the right.
 
-    Items further left are what clients claim. ``by_name`` is the list as a dict. An item may have a port and brackets
-    (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if there is none.
+    Items further left are what clients claim. ``by_name`` is the list as a dict. An item may have
+    a port and brackets (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if
+    there is none.
     """
     value = by_name.get(b"x-forwarded-for", b"")
     if hops > 1:  # the last line need not have as many

@@ -180,9 +180,8 @@ def test_a_status_that_cloudfront_does_not_take_is_an_error_of_the_application(
     answer = function.answer(edge(), status=status, headers=[(b"x-secret", b"1")])
     assert ("500", []) == (answer["status"], read_answer("edge", answer).values("x-secret"))
     [record] = caplog.records
-    assert f"request-1: expected a status from 200 to 599, which CloudFront takes, got {status}" in (
-        record.getMessage()
-    )
+    text = f"request-1: expected a status from 200 to 599, which CloudFront takes, got {status}"
+    assert text in record.getMessage()
 
 
 @pytest.mark.parametrize("name", REFUSED)
