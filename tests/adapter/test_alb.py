@@ -184,6 +184,17 @@ def test_many_cookies_leave_under_as_many_spellings(function: Function, count: i
     assert [cookie.decode() for cookie in cookies] == got
 
 
+def test_who_has_to_spell_cookies_is_warned_once(
+    function: Function, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.adapter.sources.alb._warned_of_cookies", False)
+    several = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    for headers in (several[:1], several, several):
+        function.answer(alb(), headers=headers)
+    [record] = caplog.records
+    assert "lambda.multi_value_headers.enabled" in record.getMessage()
+
+
 def test_other_repeated_headers_keep_their_spelling(function: Function) -> None:
     headers = [(b"link", b"a"), (b"link", b"b"), (b"1", b"a"), (b"1", b"b")]
     assert function.answer(alb(), headers=headers)["headers"] == {"link": "a, b", "1": "a, b"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,6 +192,15 @@ def test_a_header_that_cloudfront_refuses_is_left_out(function: Function, name: 
     assert [("x-kept", "1")] == [
         pair for pair in read_answer("edge", answer).headers if pair[0] != "content-length"
     ]
+
+
+def test_what_is_left_out_is_logged_for_who_wonders(
+    function: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "penstock")
+    function.answer(edge(), headers=[(b"via", b"x"), (b"x-kept", b"1")])
+    [message] = [record.getMessage() for record in caplog.records if "left out" in record.message]
+    assert "via" in message
 
 
 @pytest.mark.parametrize(
