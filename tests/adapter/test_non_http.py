@@ -183,6 +183,13 @@ def test_an_event_that_is_not_answered_is_never_a_success(
         adapter(SQS, context(remaining_ms=20))
 
 
+def test_the_error_quotes_what_the_application_said_but_no_page(function: Function) -> None:
+    for content_type, quoted in ((b"text/plain", True), (b"text/html; charset=utf-8", False)):
+        with pytest.raises(EventFailed) as caught:
+            call(function, status=500, headers=[(b"content-type", content_type)], body=b"reason")
+        assert ("reason" in str(caught.value)) is quoted
+
+
 def test_an_exception_fails_the_invocation_with_its_cause(function: Function) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise ValueError("the reason")
