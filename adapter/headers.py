@@ -168,10 +168,10 @@ def decode_response_headers(
                 text = value.decode("latin-1")
             if not text.isprintable() and not is_clean(text):
                 raise ProtocolError(
-                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r}"
+                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r:.200}"
                 )
             decoded.append((_response_names[name], text))
             size += len(name) + len(value)
     except (AttributeError, TypeError, ValueError):
-        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r}") from None
+        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r:.200}") from None
     return decoded, size
