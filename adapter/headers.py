@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.errors import EventError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from penstock.adapter.asgi import Headers
 
@@ -45,6 +45,7 @@ class _ResponseNames(dict[bytes, str]):
 
 
 _request_names = _RequestNames()
+_request_name = _request_names.__getitem__
 _response_names = _ResponseNames()
 
 
@@ -75,8 +76,8 @@ def encode_headers(
         single = {}
     try:
         if not multi:
-            return _encode(single, [*single.values()])
-        if not single or single.keys() == multi.keys():
+            return _encode(single, single.values())
+        if not single or [*single] == [*multi]:
             return _encode(multi, [value for [value] in multi.values()])
     except (TypeError, ValueError):
         pass  # repeated headers, or something is off: go through them one by one
@@ -88,16 +89,15 @@ def encode_headers(
     return headers, dict(headers)
 
 
-def _encode(names: dict[str, Any], values: list[str]) -> tuple[Headers, dict[bytes, bytes]]:
+def _encode(names: dict[str, Any], values: Collection[str]) -> tuple[Headers, dict[bytes, bytes]]:
     """Encode all values in one go; ValueError or TypeError if that cannot be done."""
     text = "\n".join(values)
-    encoded = text.encode().split(b"\n") if values else []
-    if len(encoded) != len(values) or "\r" in text or "\0" in text:
+    encoded = text.encode().split(b"\n") if names else []
+    headers = [*zip(map(_request_name, names), encoded)]  # noqa: B905 - compared next
+    by_name = dict(headers)
+    if not len(by_name) == len(encoded) == len(names) or "\r" in text or "\0" in text:
         raise ValueError(text)
-    by_name = dict(zip(map(_request_names.__getitem__, names), encoded))  # noqa: B905 - the lengths are equal
-    if len(by_name) != len(values):
-        raise ValueError(text)
-    return list(by_name.items()), by_name
+    return headers, by_name
 
 
 def is_clean(text: str) -> bool:
@@ -113,14 +113,16 @@ def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
     try:
         encoded_name = _request_names[name]
     except (TypeError, ValueError):
-        raise EventError(source, "headers", f"expected a header name, got {name!r}") from None
+        raise EventError(source, "headers", f"expected a header name, got {name!r:.80}") from None
     if isinstance(value, bool):
         value = "true" if value else "false"
     elif isinstance(value, int | float):
         value = str(value)
     if not isinstance(value, str) or not is_clean(value):
+        # Not the value itself: it may be a session's cookie or a token.
+        got = "text with them" if isinstance(value, str) else type(value).__name__
         raise EventError(
-            source, f"headers[{name!r}]", f"expected text without CR, LF and NUL, got {value!r}"
+            source, f"headers[{name!r:.80}]", f"expected text without CR, LF and NUL, got {got}"
         )
     return [(encoded_name, value.encode("utf-8", "surrogatepass"))]
 
@@ -166,10 +168,10 @@ def decode_response_headers(
                 text = value.decode("latin-1")
             if not text.isprintable() and not is_clean(text):
                 raise ProtocolError(
-                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r}"
+                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r:.200}"
                 )
             decoded.append((_response_names[name], text))
             size += len(name) + len(value)
     except (AttributeError, TypeError, ValueError):
-        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r}") from None
+        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r:.200}") from None
     return decoded, size

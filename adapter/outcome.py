@@ -26,8 +26,8 @@ logger = logging.getLogger("penstock")
 # (awslambdaric 4.2.2, lambda_runtime_marshaller.py).
 _UTF8_ENVIRONMENTS = frozenset(f"AWS_Lambda_python3.{minor}" for minor in range(12, 16))
 
-_ESCAPED = bytes((*range(32), 34, 92, 127))
-_NOT_ASCII = bytes(range(128, 256))
+# Of each byte of text, what JSON makes of it: 1 is an escape of six bytes at most, 2 one of two.
+_MARKS = bytes(2 if byte in (34, 92) else byte < 32 or byte == 127 for byte in range(256))
 
 
 def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
@@ -40,7 +40,7 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if isinstance(error, LifespanError | SystemExit | KeyboardInterrupt):
         raise error
     if not cycle.expired:
-        logger.error("%s: %s", _subject(cycle), str(error) or type(error).__name__, exc_info=error)
+        logger.error("%s: %s", cycle.subject, str(error) or type(error).__name__, exc_info=error)
         if raise_errors and error is not None:
             raise error
         return
@@ -50,13 +50,13 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if cycle.exchange.state is ExchangeState.COMPLETE:
         logger.warning(
             "%s: work after the response was cut at the deadline",
-            _subject(cycle),
+            cycle.subject,
             exc_info=trouble,
         )
     else:
         logger.error(
             "%s: no response before the deadline; the application was cancelled after %.3f s",
-            _subject(cycle),
+            cycle.subject,
             perf_counter() - cycle.began,
             exc_info=trouble,
         )
@@ -65,22 +65,22 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
 def substitute(cycle: HTTPCycle) -> Reply:
     """Return penstock's own reply to a request that the application has not answered."""
     if cycle.expired:
-        return Reply.plain(504, "Gateway Timeout")
+        return _plain(cycle, 504, "Gateway Timeout")
     breach = cycle.exchange.error
     if breach is not None and breach is not cycle.error:
         # The application swallowed what its send raised.
-        logger.error("%s: %s", _subject(cycle), breach, exc_info=breach)
+        logger.error("%s: %s", cycle.subject, breach, exc_info=breach)
     elif cycle.error is None:
         logger.error(
             "%s: the application returned before it had sent %s",
-            _subject(cycle),
+            cycle.subject,
             "the end of its response"
             if cycle.exchange.state is ExchangeState.RESPONSE
             else "http.response.start",
         )
     if isinstance(breach, PayloadTooLarge):
-        return _too_large(breach)
-    return Reply.plain(500, "Internal Server Error")
+        return _too_large(cycle, breach)
+    return _plain(cycle, 500, "Internal Server Error")
 
 
 def refusal(error: EventError, request_id: object) -> Reply:
@@ -96,22 +96,21 @@ def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None
     if size <= limit:
         return None
     error = PayloadTooLarge(cycle.sink.source, limit, size)
-    logger.error("%s: %s", _subject(cycle), error)
-    return _too_large(error)
+    logger.error("%s: %s", cycle.subject, error)
+    return _too_large(cycle, error)
 
 
-def _too_large(error: PayloadTooLarge) -> Reply:
-    return Reply.plain(
+def _too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
+    return _plain(
+        cycle,
         502,
         f"The response is too large: it has {error.actual_bytes} bytes or more, and"
         f" {error.limit_bytes} can be sent.",
     )
 
 
-def _subject(cycle: HTTPCycle) -> str:
-    scope = cycle.scope
-    request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
-    return f"request {request_id} ({scope['method']} {scope['path']!r})"
+def _plain(cycle: HTTPCycle, status: int, text: str) -> Reply:
+    return Reply.plain(status, "" if cycle.scope["method"] == "HEAD" else text)
 
 
 def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:
@@ -131,18 +130,17 @@ def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:
         return size
     if is_base64:
         return size + len(body)
-    # Serialising megabytes to count them would cost more than all the rest. An escape is six bytes
-    # for one; of text that is not ASCII, six for two or twelve for four.
+    # Serialising megabytes to count them would cost more than all the rest, so bounds come first.
+    # An escape is six bytes for one; a character that is not ASCII has one to three bytes more than
+    # an ASCII one, and becomes six or twelve; without escapes two of three bytes become six.
     data = body.encode("utf-8", "surrogatepass")
-    size += len(data)
-    if not body.isascii():
-        size += 2 * (len(data) - len(data.translate(None, _NOT_ASCII)))
-    escaped = len(data) - len(data.translate(None, _ESCAPED))
-    if size + 5 * escaped <= enough:
-        return size + 5 * escaped
-    short = data.count(b'"') + data.count(b"\\")
-    if size + short + 5 * (escaped - short) <= enough:
-        return size + short + 5 * (escaped - short)
+    size += len(data) + (5 if escapes else 2) * (len(data) - len(body))
+    if size > enough:
+        return _utf8_size(dumps(answer, ensure_ascii=escapes), escapes=escapes)
+    marked = data.translate(_MARKS)
+    escaped, short = marked.count(1), marked.count(2)
+    if size + 5 * escaped + short <= enough:
+        return size + 5 * escaped + short
     return _utf8_size(dumps(answer, ensure_ascii=escapes), escapes=escapes)
 
 

@@ -133,7 +133,7 @@ def ascii_query(source: str, query: object) -> bytes:
     if not query:
         return b""
     if not isinstance(query, str):
-        raise EventError(source, "query", f"expected text, got {query!r:.40}")
+        raise EventError(source, "query", f"expected text, got {type(query).__name__}")
     if not _is_visible_ascii(query):
         query = _escape(_NOT_VISIBLE, query)
     return query.encode("ascii")
@@ -145,20 +145,30 @@ def encode_query(multi: object, single: object) -> bytes:
     ``multi`` has lists of values and wins, ``single`` has one a name; either may be missing.
     A null value is an empty one.
     """
-    if isinstance(multi, dict) and isinstance(single, dict) and multi.keys() == single.keys():
-        try:
-            if {*map(type, multi.values())} == {list}:
-                pairs = [name + "=" + v for name, values in multi.items() for v in values]
-                query = "&".join(pairs)
-                # Nothing to escape, and no = or & but those between names and values.
-                if _PLAIN_QUERY.fullmatch(query) and (
-                    query.count("=") + query.count("&") == 2 * len(pairs) - 1
-                ):
-                    return query.encode()
-        except TypeError:
-            pass  # a null among the values
+    if isinstance(multi, dict) and isinstance(single, dict) and [*multi] == [*single]:
+        pairs = _plain_pairs(multi)
+        query = "&".join(pairs)
+        # Nothing to escape, and no = or & but those between names and values.
+        if _PLAIN_QUERY.fullmatch(query) and (
+            query.count("=") + query.count("&") == 2 * len(pairs) - 1
+        ):
+            return query.encode()
     merged = merge_maps(multi, single)
     return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in merged]).encode()
+
+
+def _plain_pairs(multi: dict[Any, Any]) -> list[str]:
+    """The pairs of a map of lists of text; none if it is not that throughout."""
+    pairs = []
+    try:
+        for name, values in multi.items():
+            if type(values) is not list:
+                return []
+            for value in values:
+                pairs.append(name + "=" + value)  # noqa: PERF401 - two loops, one list
+    except TypeError:
+        return []
+    return pairs
 
 
 def _escaped(text: object) -> str:
@@ -207,13 +217,19 @@ def gateway_scheme(headers: dict[bytes, bytes], context: dict[str, Any]) -> str:
     return "https"
 
 
-def forwarded_client(value: bytes | None, hops: int) -> tuple[str, int] | None:
-    """Return the client of an ``x-forwarded-for`` header: the item ``hops`` from the right.
+def forwarded_client(
+    headers: Headers, by_name: dict[bytes, bytes], hops: int
+) -> tuple[str, int] | None:
+    """Return the client of the ``x-forwarded-for`` lines: the item ``hops`` from the right.
 
-    Items further left are what clients claim. An item may have a port and brackets
-    (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if there is none.
+    Items further left are what clients claim. ``by_name`` is the list as a dict. An item may have
+    a port and brackets (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if
+    there is none.
     """
-    items = value.decode("latin-1").split(",") if value else []
+    value = by_name.get(b"x-forwarded-for", b"")
+    if hops > 1:  # the last line need not have as many
+        value = b",".join([line for name, line in headers if name == b"x-forwarded-for"])
+    items = value.decode("latin-1").split(",")
     item = items[-hops].strip() if len(items) >= hops else ""
     if item.startswith("["):
         host, _, port = item[1:].partition("]")

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.body import decode_body
 from penstock.adapter.errors import EventError
 from penstock.adapter.headers import as_map, encode_headers
+from penstock.adapter.reply import Reply
 from penstock.adapter.scope import ascii_query, http_scope, mount, split_path
 from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
-    from penstock.adapter.reply import Reply
     from penstock.adapter.settings import Settings
 
 logger = logging.getLogger("penstock")
@@ -125,6 +125,14 @@ class Edge(EventSource):
 
     def write(self, reply: Reply, scope: Scope, settings: Settings) -> dict[str, Any]:
         """A generated response: text for the status, a list of entries for each header."""
+        if reply.status < 200:
+            logger.error(
+                "request %s: expected a status from 200 to 599, which CloudFront takes, got %d:"
+                " answered 500",
+                getattr(scope["aws.context"], "aws_request_id", None),
+                reply.status,
+            )
+            reply = Reply.plain(500, "")
         headers: dict[str, list[dict[str, str]]] = {}
         for name, value in reply.headers:
             if name in _REFUSED or name.startswith(_REFUSED_PREFIXES):
