@@ -292,7 +292,7 @@ class Environment:
         """Give the failure of an initialisation to the invocation that waits, if there is one."""
         self._init_has_failed = True
         self.init_error = error
-        if self._queue:
+        if self._queue and not self.is_initialised:
             self._queue.popleft().end(error)
             self.init_error = None
 

@@ -74,10 +74,6 @@ class Machine(Protocol):
     """What both kinds of runtime have in common."""
 
     @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-
-    @property
     def free_pollers(self) -> int:
         """How many invocations could be delivered right now."""
 
@@ -123,11 +119,6 @@ class OneAtATime:
         self.state = State.STARTED
         self._pollers: deque[Hashable] = deque()
         self._current: Invocation | None = None
-
-    @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-        return bool(self._pollers) or self._current is not None
 
     @property
     def free_pollers(self) -> int:
@@ -212,13 +203,7 @@ class ManyAtOnce:
         self._running: dict[str, Invocation] = {}
         self._posting: set[str] = set()
         self._timed_out: set[str] = set()
-        self._asked = False
         self._failed = False
-
-    @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-        return self._asked
 
     @property
     def free_pollers(self) -> int:
@@ -229,7 +214,6 @@ class ManyAtOnce:
         """Return a refusal if as many requests wait already as there are slots; else None."""
         if len(self._pollers) >= self._slots:
             return TOO_MANY_POLLERS
-        self._asked = True
         self._pollers.append(poller)
         return None
 
@@ -275,9 +259,8 @@ class ManyAtOnce:
 
     def init_failed(self) -> Refusal | None:
         """Take the first report that the initialisation failed; those of others are refused."""
-        if self._failed or self._asked:
-            current = State.INIT_FAILED if self._failed else State.READY
-            return wrong_state(current, State.INIT_FAILED)
+        if self._failed:
+            return wrong_state(State.INIT_FAILED, State.INIT_FAILED)
         self._failed = True
         return None
 

@@ -153,6 +153,15 @@ async def test_only_the_first_init_error_counts() -> None:
         assert api.init_error.json() == {"n": 1}
 
 
+async def test_a_worker_that_fails_behind_the_others_costs_nobody_an_invocation() -> None:
+    async with slots() as (api, wires), Wire(api.address) as failing:
+        pending = api.start(1, request_id="r-1")
+        await wires[0].read_reply()
+        assert (await failing.post(f"{RUNTIME}/init/error", b"{}")).status == 202
+        await wires[0].post(response("r-1"), b"1")
+        assert await pending.result() == 1
+
+
 async def test_the_environment_says_how_many() -> None:
     async with LocalRuntimeAPI(concurrency=2) as api:
         assert {
