@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._received: deque[bytes] = deque()
         self._received_bytes = 0
         self._is_gone = False
+        self._takes_body = True
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -99,7 +100,10 @@ class Connection(asyncio.Protocol):
         if self._machine.our_state is not h11.IDLE:
             return None
         event = await self.receive()
-        return Request(self, event) if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        self._takes_body = event.method != b"HEAD"
+        return Request(self, event)
 
     async def receive(self) -> h11.Event:
         """Return the next protocol event of the other side.
@@ -165,6 +169,8 @@ class Connection(asyncio.Protocol):
 
         Raises: ConnectionGone.
         """
+        if not self._takes_body:
+            body = b""
         framing = ("Content-Length", str(len(body)))
         if len(body) > _LENGTH_KNOWN_BYTES:
             framing = ("Transfer-Encoding", "chunked")
