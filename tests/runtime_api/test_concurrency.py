@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from wire import NEXT, RUNTIME, STREAM, Wire, chunk, error, response
@@ -160,6 +160,12 @@ async def test_a_worker_that_fails_behind_the_others_costs_nobody_an_invocation(
         assert (await failing.post(f"{RUNTIME}/init/error", b"{}")).status == 202
         await wires[0].post(response("r-1"), b"1")
         assert await pending.result() == 1
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"concurrency": 2, "snap_start": True}])
+def test_functions_that_there_are_not(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        LocalRuntimeAPI(**options)
 
 
 async def test_the_environment_says_how_many() -> None:
