@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, ThreadedRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, Hold, LocalRuntimeAPI, ThreadedRuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,6 +209,13 @@ def test_from_a_thread_of_its_own(folder: Path) -> None:
         assert b"".join(local.stream({"do": "raw"})) == bytes(range(256))
         with pytest.raises(FunctionFailed, match="no tea"):
             local.invoke({"do": "fail"})
+        hold = local.inject("response", Hold())
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(local.invoke, {"do": "echo"})
+            local.run(hold.reached(), timeout_s=20)
+            assert not answer.done()
+            local.call(hold.release)
+            assert answer.result() == {"do": "echo"}
 
 
 def test_a_thread_that_cannot_start_says_why() -> None:
