@@ -83,7 +83,8 @@ def encode_headers(
         pass  # repeated headers, or something is off: go through them one by one
     headers = [
         pair
-        for name, value in merge_maps(multi, single, fold=str.lower)
+        for name, values in merge_maps(multi, single, fold=str.lower)
+        for value in (values if isinstance(values, list) else [values])
         for pair in _encode_carefully(source, name, value)
     ]
     return headers, dict(headers)
@@ -108,8 +109,6 @@ def is_clean(text: str) -> bool:
 def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
     if value is None:
         return []
-    if isinstance(value, list):
-        return [pair for item in value for pair in _encode_carefully(source, name, item)]
     try:
         encoded_name = _request_names[name]
     except (TypeError, ValueError):

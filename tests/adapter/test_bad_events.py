@@ -170,6 +170,14 @@ def test_numbers_in_hand_made_events_become_text(
 
 
 @pytest.mark.parametrize("source", SOURCES)
+def test_lists_within_lists_are_refused(function: Function, source: str) -> None:
+    deep: Any = "1"
+    for _ in range(900):
+        deep = [deep]
+    assert is_refused(function, source, with_header(source, "x-deep", deep))
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_null_is_no_header(function: Function, source: str) -> None:
     assert not is_refused(function, source, with_header(source, "x-n", None))
     assert function.values("x-n") == []

@@ -147,6 +147,21 @@ def test_a_deadline_ends_invocations_where_a_loop_is_running(
     assert answer["statusCode"] == 504
 
 
+def test_who_ignores_the_deadline_is_left_behind_where_a_loop_is_running(
+    context: Callable[..., Context], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()  # until the loop is closed
+
+    adapter = adapter_of(app, deadline_margin=0.02)
+    answer = asyncio.run(adapter.handle(EVENT, context(remaining_ms=20)))
+    assert answer["statusCode"] == 504
+    assert "left behind" in caplog.text
+
+
 def test_who_cancels_an_invocation_cancels_the_application() -> None:
     log: list[str] = []
 

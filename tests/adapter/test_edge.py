@@ -107,10 +107,21 @@ def test_the_client_may_be_unknown(function: Function, address: object) -> None:
     assert function.read(edge(clientIp=address))["client"] is None
 
 
-def test_the_scheme_is_what_cloudfront_says(function: Function) -> None:
-    assert function.read(with_headers(cloudfront_forwarded_proto="http"))["scheme"] == "http"
-    assert function.read(with_headers(cloudfront_forwarded_proto="https"))["scheme"] == "https"
-    assert function.read(with_headers(x_forwarded_proto="http"))["scheme"] == "https"
+@pytest.mark.parametrize(
+    ("kind", "header", "scheme"),
+    [
+        ("origin-request", ("CloudFront-Forwarded-Proto", "http"), "http"),
+        ("origin-request", ("CloudFront-Forwarded-Proto", "https"), "https"),
+        ("origin-request", ("X-Forwarded-Proto", "http"), "https"),
+        # CloudFront adds the header later: here it is a viewer's own.
+        ("viewer-request", ("CloudFront-Forwarded-Proto", "http"), "https"),
+    ],
+)
+def test_the_scheme_is_what_cloudfront_says(
+    function: Function, kind: str, header: tuple[str, str], scheme: str
+) -> None:
+    event = make_event("edge", ClientRequest("GET", "/", (header,)), edge_event_type=kind)
+    assert scheme == function.read(event)["scheme"]
 
 
 def test_the_server_is_the_host_or_the_distribution(function: Function) -> None:

@@ -103,6 +103,19 @@ def test_tasks_that_an_application_leaves_behind_get_their_turn() -> None:
     assert done == [0, 1, 2, 3]
 
 
+def test_what_is_about_to_run_at_the_end_runs_before_the_sandbox_freezes() -> None:
+    done: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+        asyncio.get_running_loop().call_soon(done.append, "closed")
+
+    assert LambdaAdapter(app, lifespan="off")(EVENT)["statusCode"] == 200
+    assert done == ["closed"]
+
+
 def test_timers_and_sockets_of_background_tasks_are_looked_after() -> None:
     """As long as there is one, each invocation polls, though the application itself never waits."""
     near, far = socket.socketpair()

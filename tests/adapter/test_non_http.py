@@ -117,6 +117,24 @@ def test_without_a_path_events_are_not_taken(function: Function) -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "seen"),
+    [
+        ({"b": "s3cr3t", "a": {"password": "s3cr3t"}}, "a map with the keys a, b;"),
+        ({}, "a map with the keys (none);"),
+        (["s3cr3t"], "list, not a map;"),
+        ("s3cr3t", "str, not a map;"),
+        (None, "NoneType, not a map;"),
+    ],
+)
+def test_what_was_seen_is_named_without_its_values(
+    function: Function, event: Any, seen: str
+) -> None:
+    with pytest.raises(UnsupportedEvent) as caught:
+        function.answer(event)
+    assert (True, False) == (seen in str(caught.value), "s3cr3t" in str(caught.value))
+
+
+@pytest.mark.parametrize(
     ("body", "result"),
     [
         (b'{"state": {"total": 1}}', {"state": {"total": 1}}),

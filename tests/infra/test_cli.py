@@ -195,6 +195,14 @@ class TestInvoke:
         name = module("def make():\n    return lambda event, context: 'made'")
         assert "made" == run("invoke", f"{name}:make", "--factory", "--source", "alb").json
 
+    def test_a_factory_that_is_not_called_is_pointed_out(
+        self, run: Run, module: Callable[[str], str]
+    ) -> None:
+        name = module("def make():\n    return lambda event, context: 'made'")
+        result = run("invoke", f"{name}:make", "--source", "alb")
+        assert (2, "", 1) == (result.code, result.out, result.err.count("\n"))
+        assert "with --factory" in result.err
+
     def test_the_context_is_lambdas(self, run: Run, module: Callable[[str], str]) -> None:
         name = module(
             """
