@@ -1,0 +1,206 @@
+"""Errors as Lambda takes and shows them: a JSON report, a type, and X-Ray's cause.
+
+Source: Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" (invocation
+error, initialization error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import importlib
+import json
+import os
+import traceback
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import penstock.adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from penstock.adapter.runtime.client import RuntimeClient
+
+    _Frame = tuple[str, int, str, str | None]
+
+MESSAGE_CHARS: Final = 32_768
+STACK_ENTRIES: Final = 200
+ENTRY_CHARS: Final = 500
+CHAIN: Final = 4
+CAUSE_BYTES: Final = 65_536
+"""Longest cause that Lambda keeps; a longer one could overrun the limit for headers."""
+
+_CAUSE_MESSAGE_CHARS = 1024
+_CAUSE_FRAMES = 50
+
+# Frames that stand before the user's first one, and say nothing about the error.
+_MACHINERY: Final = (
+    "<frozen importlib",
+    *(
+        (module.__file__ or "").removesuffix("__init__.py")
+        for module in (penstock.adapter, asyncio, concurrent.futures, importlib)
+    ),
+)
+
+
+class Fault(Exception):
+    """An error with a type of Lambda's own, such as ``Runtime.ImportModuleError``.
+
+    ``trace`` is its stack trace, if another one than Python's: entries as ``traceback`` formats.
+    """
+
+    def __init__(self, kind: str, message: str, trace: Sequence[str] | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.trace = trace
+
+
+class Report:
+    """One error, ready to be sent and logged.
+
+    Attributes: ``type``, which fits Lambda's pattern ``(Runtime|Function).Name``; ``details``, what
+    Lambda shows: errorMessage, errorType, requestId and stackTrace; ``body``, the same as JSON;
+    ``cause``, X-Ray's JSON in one line of ASCII.
+    """
+
+    __slots__ = ("cause", "details", "type")
+
+    def __init__(self, error: BaseException, request_id: str = "") -> None:
+        chain = list(_chain(error))
+        stacks = [_stack(link) for link in chain]
+        name = error.kind if isinstance(error, Fault) else type(error).__name__
+        self.type = error.kind if isinstance(error, Fault) else _function_type(name)
+        if isinstance(error, Fault) and error.trace is not None:
+            trace = list(error.trace)
+        else:
+            trace = traceback.format_list(stacks[0])
+        for link, stack in zip(chain[1:], stacks[1:], strict=True):
+            trace.append(f"Caused by {type(link).__name__}: {_message(link)}\n")
+            trace += traceback.format_list(stack)
+        self.details: dict[str, Any] = {
+            "errorMessage": _message(error),
+            "errorType": name,
+            "requestId": request_id,
+            "stackTrace": _shortened(trace),
+        }
+        self.cause = _cause(chain, stacks)
+
+    @property
+    def body(self) -> bytes:
+        """The report as JSON in UTF-8."""
+        return json.dumps(self.details, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def fail_init(client: RuntimeClient, error: BaseException, *, status: int = 1) -> NoReturn:
+    """Log an error of the init phase, tell Lambda, and end the process with ``status``."""
+    from penstock.adapter.runtime import protocol
+
+    fail(client, error, protocol.INIT_ERROR, status)
+
+
+def fail(
+    client: RuntimeClient, error: BaseException, path: str, status: int, *, kind: str | None = None
+) -> NoReturn:
+    """Log an error of the process, post it to ``path``, and end the process with ``status``.
+
+    ``kind`` is Lambda's type for it, if the phase says more than the error.
+    ``os._exit``, because threads that the application has started would keep ``sys.exit`` waiting.
+    """
+    from penstock.adapter.runtime import logs
+
+    try:
+        report = Report(error)
+        logs.log_report(report)
+        body = report.body
+        client.close()
+        head = client.write.process_error(path, len(body), kind or report.type)
+        response = client.request(head, body)
+        # With several processes, only the first report counts.
+        if response.status not in {202, 403}:
+            logs.write(f"the Runtime API answered {response.status} to {path}\n")
+    except Exception as problem:
+        logs.write(f"could not report to {path}: {type(problem).__name__}: {problem}\n")
+    finally:
+        logs.flush()
+        os._exit(status)
+
+
+def _chain(error: BaseException) -> Iterable[BaseException]:
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen and len(seen) < CHAIN:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _stack(error: BaseException) -> list[_Frame]:
+    frames = [
+        (frame.filename, frame.lineno or 0, frame.name, frame.line)
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    for index, frame in enumerate(frames):
+        if not frame[0].startswith(_MACHINERY):
+            return frames[index:]
+    return frames[-1:]  # all of it is ours: where it was raised says enough
+
+
+def _message(error: BaseException) -> str:
+    try:
+        message = str(error)
+    except Exception as problem:
+        return f"(its message cannot be read: str() raised {type(problem).__name__})"
+    if len(message) > MESSAGE_CHARS:
+        more = len(message) - MESSAGE_CHARS
+        return f"{message[:MESSAGE_CHARS]}... ({more} more characters)"
+    return message
+
+
+def _shortened(trace: list[str]) -> list[str]:
+    if len(trace) > STACK_ENTRIES:
+        half = STACK_ENTRIES // 2
+        left_out = f"  ... {len(trace) - STACK_ENTRIES} entries left out ...\n"
+        trace = [*trace[:half], left_out, *trace[-half:]]
+    return [
+        entry if len(entry) <= ENTRY_CHARS else f"{entry[:ENTRY_CHARS]}...\n" for entry in trace
+    ]
+
+
+def _function_type(name: str) -> str:
+    """Lambda keeps letters only, the first of them upper case, and at least two."""
+    letters = "".join(letter for letter in name if letter.isascii() and letter.isalpha())
+    return f"Function.{letters[:1].upper()}{letters[1:]}" if letters[1:] else "Function.Unknown"
+
+
+def _cause(chain: list[BaseException], stacks: list[list[_Frame]]) -> str | None:
+    exceptions = []
+    paths: set[str] = set()
+    for error, stack in zip(chain, stacks, strict=True):
+        kept = stack[-_CAUSE_FRAMES:]
+        paths.update(path for path, *_ in kept)
+        exceptions.append(
+            {
+                "message": _message(error)[:_CAUSE_MESSAGE_CHARS],
+                "type": "LambdaValidationError"
+                if isinstance(error, Fault)
+                else type(error).__name__,
+                "stack": [
+                    {"label": label, "path": path, "line": line} for path, line, label, _ in kept
+                ],
+            }
+        )
+    cause = json.dumps(
+        {
+            "working_directory": _working_directory(),
+            "exceptions": exceptions,
+            "paths": sorted(paths),
+        }
+    )
+    return cause if len(cause) <= CAUSE_BYTES else None
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - pathlib is not imported for this
+    except OSError:
+        return ""  # it was removed
