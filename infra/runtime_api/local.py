@@ -1,0 +1,251 @@
+"""``LocalRuntimeAPI``: AWS's side of one Lambda function, on loopback ports of this machine."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from penstock.infra.runtime_api.environment import Environment
+from penstock.infra.runtime_api.extension_endpoints import ExtensionEndpoints
+from penstock.infra.runtime_api.faults import Faults
+from penstock.infra.runtime_api.function_url import FunctionURL
+from penstock.infra.runtime_api.invocation import Call, FunctionError, Invocation
+from penstock.infra.runtime_api.invoke_endpoints import InvokeEndpoints
+from penstock.infra.runtime_api.lifecycle import LifeCycle
+from penstock.infra.runtime_api.log import FunctionLog
+from penstock.infra.runtime_api.runtime_endpoints import RuntimeEndpoints
+from penstock.infra.runtime_api.server import HOST, Server
+from penstock.infra.runtime_api.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penstock.infra.runtime_api.faults import Fault, Injection, Place
+    from penstock.infra.runtime_api.running import Running
+
+
+class FunctionFailed(Exception):
+    """The invocation ended in an error.
+
+    Shapes: ``error`` has the type as Lambda keeps it, and the JSON that the caller gets.
+    """
+
+    def __init__(self, request_id: str, error: FunctionError) -> None:
+        text = error.body.decode(errors="replace")
+        super().__init__(f"invocation {request_id}: {error.error_type}: {text}")
+        self.request_id = request_id
+        self.error = error
+
+
+class Pending:
+    """An invocation that is under way.
+
+    ``invocation`` has its ids and times. The answer is read once: by ``payload``, ``result`` or
+    ``chunks``.
+    """
+
+    def __init__(self, running: Running, environment: Environment) -> None:
+        self.invocation: Invocation = running.invocation
+        self._running = running
+        self._answer = running.answer
+        self._environment = environment
+
+    @property
+    def request_id(self) -> str:
+        """The invocation's request id."""
+        return self.invocation.request_id
+
+    @property
+    def content_type(self) -> str:
+        """What the runtime said its answer is; there from the first chunk on."""
+        return self._answer.content_type
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the runtime streamed its answer; known from the first chunk on."""
+        return self._answer.is_streamed
+
+    @property
+    def error(self) -> FunctionError | None:
+        """Why the invocation failed; None while it has not."""
+        return self._answer.error
+
+    async def begun(self) -> None:
+        """Return when the answer begins, or has failed without one."""
+        await self._answer.begun()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the answer as it arrives.
+
+        Raises: FunctionFailed behind the last chunk, if the invocation failed.
+        """
+        async for piece in self._answer.pieces():
+            yield piece
+        if self._answer.error is not None:
+            raise FunctionFailed(self.request_id, self._answer.error)
+
+    async def payload(self) -> bytes:
+        """Return the whole answer as it was posted. Raises: FunctionFailed."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def result(self) -> Any:
+        """Return the answer as JSON-like data. Raises: FunctionFailed; ValueError if it is none."""
+        return json.loads(await self.payload())
+
+    async def ended(self) -> None:
+        """Return when the runtime is done with the invocation, work after the answer included."""
+        await self._running.ended.wait()
+
+    def expire(self) -> None:
+        """Let the deadline come now."""
+        self._environment.expire(self._running)
+
+    def abandon(self) -> None:
+        """Read no more: as on Lambda, the runtime does not learn of it."""
+        self._answer.abandon()
+
+
+class LocalRuntimeAPI:
+    """AWS's half of the Runtime API for one function; an async context manager.
+
+    Takes the fields of ``Settings``. With a ``command`` it starts the runtime; else ``environ`` is
+    what a runtime has to be given, and ``address`` is where it finds the API.
+    """
+
+    def __init__(self, command: Any = None, **options: Any) -> None:
+        folder = Path(options.pop("folder", None) or Path.cwd())
+        echo_log = options.pop("echo_log", False)
+        self.settings = Settings(command=command, folder=folder, **options)
+        self.log = FunctionLog(echo=echo_log)
+        self._environment = Environment(self.settings, self.log)
+        self._faults = Faults()
+        self._token = uuid.uuid4().hex
+        others = ExtensionEndpoints(self._environment, self._token).routes
+        endpoints = RuntimeEndpoints(self._environment, self._faults, others)
+        self._runtime_server = Server(endpoints.handle)
+        self._invoke_server = Server(InvokeEndpoints(self._environment).handle)
+        self._url_server = Server(FunctionURL(self._environment).handle)
+        self._life = LifeCycle(self._environment, self._runtime_server.drop_connections)
+
+    async def __aenter__(self) -> Self:
+        for server in self._servers:
+            await server.start()
+        self._life.begin(self.environ)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._life.shut_down()
+        for server in self._servers:
+            await server.close()
+
+    @property
+    def _servers(self) -> tuple[Server, ...]:
+        return self._runtime_server, self._invoke_server, self._url_server
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where SDKs find the function, whatever its name: ``boto3.client(endpoint_url=…)``."""
+        return f"http://{HOST}:{self._invoke_server.port}"
+
+    @property
+    def function_url(self) -> str:
+        """The Function URL, without a slash at its end."""
+        return f"http://{HOST}:{self._url_server.port}"
+
+    @property
+    def address(self) -> str:
+        """Host and port of the Runtime API: the value of ``AWS_LAMBDA_RUNTIME_API``."""
+        return f"{HOST}:{self._runtime_server.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that Lambda sets for a runtime, and the function's own."""
+        return self.settings.runtime_environ(self.address, self._token)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the runtime that was started here, if it runs."""
+        return self._life.process.pid if self._life.process else None
+
+    @property
+    def init_error(self) -> FunctionError | None:
+        """Why the last initialisation failed, if no invocation was there to be told."""
+        return self._environment.init_error
+
+    async def ready(self) -> None:
+        """Return when the runtime waits for events with all its slots, or for its restore."""
+        await self._environment.ready()
+
+    def start(
+        self,
+        event: Any = None,
+        *,
+        payload: bytes | None = None,
+        streaming: bool = False,
+        timeout_s: float | None = None,
+        **headers: Any,
+    ) -> Pending:
+        """Invoke the function and return at once.
+
+        Args:
+            event: JSON-like data; or
+            payload: the event's bytes.
+            streaming: the answer is wanted as it comes (``InvokeWithResponseStream``).
+            timeout_s: instead of the function's own.
+            headers: further fields of ``Call``: ``request_id``, ``trace_id``, ``client_context``,
+                ``cognito_identity``, ``tenant_id``, ``content_type``.
+
+        """
+        if payload is None:
+            payload = json.dumps(event).encode()
+        timeout = self.settings.timeout_s if timeout_s is None else timeout_s
+        call = Call(payload=payload, streaming=streaming, timeout_s=timeout, **headers)
+        return Pending(self._environment.submit(call), self._environment)
+
+    async def invoke(self, event: Any = None, **options: Any) -> Any:
+        """Return what the function answers to an event, as JSON-like data; options as ``start``.
+
+        Raises: FunctionFailed.
+        """
+        return await self.start(event, **options).result()
+
+    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncIterator[bytes]:
+        """Yield the function's answer as it arrives; options as ``start``.
+
+        Raises: FunctionFailed behind the last chunk.
+        """
+        pending = self.start(event, streaming=True, **options)
+        try:
+            async for chunk in pending.chunks():
+                yield chunk
+        finally:
+            pending.abandon()
+
+    def inject(self, place: Place, fault: Fault, *, times: int = 1) -> Injection:
+        """Let the next ``times`` requests of the runtime at a place meet a fault."""
+        return self._faults.inject(place, fault, times=times)
+
+    @asynccontextmanager
+    async def refusing_connections(self) -> AsyncIterator[None]:
+        """Refuse every connection to the Runtime API meanwhile, and reset those that are open."""
+        self._runtime_server.stop_listening()
+        self._runtime_server.drop_connections()
+        try:
+            yield
+        finally:
+            await self._runtime_server.start()
+
+    def drop_connections(self) -> None:
+        """Reset every connection that is open now."""
+        self._runtime_server.drop_connections()
+
+    async def restore(self) -> None:
+        """Let a runtime that waits at ``/restore/next`` go on, as after a snapshot."""
+        self._environment.restore()
+
+    async def shut_down(self, reason: str = "spindown") -> None:
+        """End the runtime as Lambda does."""
+        await self._life.shut_down(reason)
