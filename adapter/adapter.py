@@ -17,7 +17,7 @@ from penstock.adapter.errors import (
     EventFailed,
     UnsupportedEvent,
 )
-from penstock.adapter.event_loop import is_loop_running, process_loop
+from penstock.adapter.event_loop import is_loop_running, process_loop, start
 from penstock.adapter.exchange import ExchangeState
 from penstock.adapter.lifespan import Lifespan
 from penstock.adapter.reply import ReplyRules
@@ -143,11 +143,9 @@ class LambdaAdapter:
                 cycle = self._cycle(source, event, context, loop)
             except EventError as error:
                 return self._refuse(source, event, context, error)
-            cycle.start(loop, loop.stop)
-            loop.stop()
-            loop.run_forever()  # one turn, which is all that most applications take
+            task = start(loop, cycle.run())
             if not cycle.ended:
-                cycle.watch(self._settings.deadline_margin / 2)
+                cycle.watch(task, loop.stop, self._settings.deadline_margin / 2)
                 while not cycle.ended:
                     loop.run_forever()
                 loop.stop()
@@ -174,12 +172,12 @@ class LambdaAdapter:
             except EventError as error:
                 return self._refuse(source, event, context, error)
             ended = asyncio.Event()
-            cycle.start(loop, ended.set)
-            cycle.watch(self._settings.deadline_margin / 2)
+            task = loop.create_task(cycle.run())
+            cycle.watch(task, ended.set, self._settings.deadline_margin / 2)
             try:
                 await ended.wait()
             except asyncio.CancelledError:
-                cycle.cancel()
+                task.cancel()  # whoever wanted its answer has gone
                 raise
             return self._answer(source, cycle)
         finally:
@@ -223,7 +221,7 @@ class LambdaAdapter:
             },
         }
         sink = BufferedSink(source.name, source.answer_limit(event))
-        return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline)
+        return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline, loop)
 
     def _answer(self, source: EventSource, cycle: HTTPCycle) -> Any:
         scope, reply = cycle.scope, None

@@ -73,6 +73,7 @@ class HTTPCycle:
     error: BaseException | None = None
     ended = False
     expired = False
+    _done: Callable[[], object] | None = None
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(
@@ -83,6 +84,7 @@ class HTTPCycle:
         body: bytes,
         sink: BufferedSink,
         deadline: float | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.began = perf_counter()
         self.scope = scope
@@ -91,29 +93,24 @@ class HTTPCycle:
         self.exchange = HTTPExchange()
         self._app = app
         self._lifespan = lifespan
+        self._loop = loop
         self._body: bytes | None = body
         self._waiting: list[asyncio.Future[None]] = []
 
-    def start(self, loop: asyncio.AbstractEventLoop, done: Callable[[], object]) -> None:
-        """Start the application; ``done`` is called when it has ended or was left behind."""
-        self._loop = loop
-        self._done = done
-        self._task = loop.create_task(self._run())
+    def watch(self, task: asyncio.Task[None], done: Callable[[], object], patience: float) -> None:
+        """Call ``done`` when the task, which is that of ``run``, has ended or is left behind.
 
-    def watch(self, patience: float) -> None:
-        """At the deadline send ``http.disconnect``, and cancel.
-
-        An application that still runs ``patience`` seconds later is left behind. Not part of
-        ``start``: a timer costs more than most applications take to their end.
+        At the deadline it gets ``http.disconnect`` and is cancelled; if it still runs ``patience``
+        seconds later, it is left behind. Not part of ``run``: most applications end in their first
+        step, and a timer costs more than that.
         """
+        self._task = task
+        self._done = done
         if self.deadline is not None:
             self._timer = self._loop.call_at(self.deadline, self._expire, patience)
 
-    def cancel(self) -> None:
-        """Cancel the application, because whoever wanted its answer has gone."""
-        self._task.cancel()
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Run the application to its end; what it raises is in ``error``, not raised."""
         try:
             if not self._lifespan.settled:
                 await self._lifespan.startup()
@@ -126,7 +123,8 @@ class HTTPCycle:
                 self._timer.cancel()
             if not self.ended:
                 self.ended = True
-                self._done()
+                if self._done is not None:
+                    self._done()
 
     async def _receive(self) -> Message:
         if self._body is not None:
@@ -172,7 +170,8 @@ class HTTPCycle:
             places or " an unknown place",
         )
         self.ended = True
-        self._done()
+        if self._done is not None:
+            self._done()
 
 
 def _places(awaited: Any) -> Iterator[str]:

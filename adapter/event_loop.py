@@ -4,8 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import sys
 import threading
 import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+class EagerLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, and a short way for a coroutine that ends without having waited.
+
+    Most invocations are such a coroutine, and a turn of the loop costs more than all else that
+    penstock does for them: docs/adr/0008.
+    """
+
+    _stepping = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callbacks: Any = self._ready  # type: ignore[attr-defined]
+        self._watched = self._selector.get_map()  # type: ignore[attr-defined]
+        self._hooks: Any = (
+            self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
+            self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
+        )
+
+    def is_running(self) -> bool:
+        """Whether the loop runs, or a coroutine has been started on it and not come back yet."""
+        return self._stepping or super().is_running()
+
+    def is_idle(self) -> bool:
+        """Whether a turn would find nothing to do: no callback, timer, signal handler or socket."""
+        return not (
+            self._callbacks
+            or self._scheduled  # type: ignore[attr-defined]
+            or self._signal_handlers  # type: ignore[attr-defined]
+            or len(self._watched) > 1  # the first is the loop's own, which wakes it up
+            or self._debug  # type: ignore[attr-defined]
+        )
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Make a task of the coroutine, and run it until it waits for something or ends."""
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(*self._hooks)
+        asyncio._set_running_loop(self)  # noqa: SLF001 - documented, for event loops
+        self._stepping = True
+        try:
+            if sys.version_info >= (3, 12):
+                return asyncio.Task(coroutine, loop=self, eager_start=True)
+            task = asyncio.Task(coroutine, loop=self)
+            self._callbacks.pop()._run()  # noqa: SLF001 - the first step, which it has just added
+            return task
+        finally:
+            self._stepping = False
+            asyncio._set_running_loop(None)  # noqa: SLF001
+            sys.set_asyncgen_hooks(*hooks)
 
 
 class ProcessLoop:
@@ -39,6 +94,18 @@ class ProcessLoop:
         return loop
 
 
+def start(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+) -> asyncio.Task[None]:
+    """Make a task of the coroutine and give it its first step, with all else that is ready."""
+    if isinstance(loop, EagerLoop) and loop.is_idle():
+        return loop.start(coroutine)
+    task = loop.create_task(coroutine)
+    loop.stop()
+    loop.run_forever()  # one turn
+    return task
+
+
 def is_loop_running() -> bool:
     """Whether an event loop is running in this thread."""
     return asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, raises nothing
@@ -47,15 +114,17 @@ def is_loop_running() -> bool:
 def _current_or_new_loop() -> asyncio.AbstractEventLoop:
     # A module that ran `loop.run_until_complete(connect())` at import has tied its clients to the
     # current loop, so that one is used if there is one.
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            loop = asyncio.get_event_loop()
-        if not loop.is_closed():
-            return loop
-    except RuntimeError:
-        pass
-    loop = asyncio.new_event_loop()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        policy: Any = asyncio.get_event_loop_policy()
+        current = getattr(getattr(policy, "_local", None), "_loop", None)
+        if current is not None and not current.is_closed():
+            return current  # type: ignore[no-any-return]
+        is_default = type(policy) is asyncio.DefaultEventLoopPolicy
+    if is_default and sys.platform != "win32":
+        loop: asyncio.AbstractEventLoop = EagerLoop()
+    else:
+        loop = asyncio.new_event_loop()  # of an event loop that the application has chosen
     asyncio.set_event_loop(loop)
     return loop
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.errors import EventError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from penstock.adapter.asgi import Headers
 
@@ -45,6 +45,7 @@ class _ResponseNames(dict[bytes, str]):
 
 
 _request_names = _RequestNames()
+_request_name = _request_names.__getitem__
 _response_names = _ResponseNames()
 
 
@@ -75,8 +76,8 @@ def encode_headers(
         single = {}
     try:
         if not multi:
-            return _encode(single, [*single.values()])
-        if not single or single.keys() == multi.keys():
+            return _encode(single, single.values())
+        if not single or [*single] == [*multi]:
             return _encode(multi, [value for [value] in multi.values()])
     except (TypeError, ValueError):
         pass  # repeated headers, or something is off: go through them one by one
@@ -88,16 +89,15 @@ def encode_headers(
     return headers, dict(headers)
 
 
-def _encode(names: dict[str, Any], values: list[str]) -> tuple[Headers, dict[bytes, bytes]]:
+def _encode(names: dict[str, Any], values: Collection[str]) -> tuple[Headers, dict[bytes, bytes]]:
     """Encode all values in one go; ValueError or TypeError if that cannot be done."""
     text = "\n".join(values)
-    encoded = text.encode().split(b"\n") if values else []
-    if len(encoded) != len(values) or "\r" in text or "\0" in text:
+    encoded = text.encode().split(b"\n") if names else []
+    headers = [*zip(map(_request_name, names), encoded)]  # noqa: B905 - compared next
+    by_name = dict(headers)
+    if not len(by_name) == len(encoded) == len(names) or "\r" in text or "\0" in text:
         raise ValueError(text)
-    by_name = dict(zip(map(_request_names.__getitem__, names), encoded))  # noqa: B905 - the lengths are equal
-    if len(by_name) != len(values):
-        raise ValueError(text)
-    return list(by_name.items()), by_name
+    return headers, by_name
 
 
 def is_clean(text: str) -> bool:

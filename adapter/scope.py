@@ -145,20 +145,30 @@ def encode_query(multi: object, single: object) -> bytes:
     ``multi`` has lists of values and wins, ``single`` has one a name; either may be missing.
     A null value is an empty one.
     """
-    if isinstance(multi, dict) and isinstance(single, dict) and multi.keys() == single.keys():
-        try:
-            if {*map(type, multi.values())} == {list}:
-                pairs = [name + "=" + v for name, values in multi.items() for v in values]
-                query = "&".join(pairs)
-                # Nothing to escape, and no = or & but those between names and values.
-                if _PLAIN_QUERY.fullmatch(query) and (
-                    query.count("=") + query.count("&") == 2 * len(pairs) - 1
-                ):
-                    return query.encode()
-        except TypeError:
-            pass  # a null among the values
+    if isinstance(multi, dict) and isinstance(single, dict) and [*multi] == [*single]:
+        pairs = _plain_pairs(multi)
+        query = "&".join(pairs)
+        # Nothing to escape, and no = or & but those between names and values.
+        if _PLAIN_QUERY.fullmatch(query) and (
+            query.count("=") + query.count("&") == 2 * len(pairs) - 1
+        ):
+            return query.encode()
     merged = merge_maps(multi, single)
     return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in merged]).encode()
+
+
+def _plain_pairs(multi: dict[Any, Any]) -> list[str]:
+    """The pairs of a map of lists of text; none if it is not that throughout."""
+    pairs = []
+    try:
+        for name, values in multi.items():
+            if type(values) is not list:
+                return []
+            for value in values:
+                pairs.append(name + "=" + value)  # noqa: PERF401 - two loops, one list
+    except TypeError:
+        return []
+    return pairs
 
 
 def _escaped(text: object) -> str:

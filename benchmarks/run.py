@@ -32,7 +32,7 @@ IMPORT_LIMIT_MS = 10.0
 RATIO_LIMITS: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("lifespan off", ("http-api", "rest-api"), 0.85),
     ("lifespan off", ("alb",), 0.45),
-    ("default options", (), 0.3),
+    ("default options", ("http-api", "rest-api", "alb"), 0.3),
     ("4 MiB base64 request", (), 0.1),
     ("4 MiB binary answer", (), 0.1),
 )
