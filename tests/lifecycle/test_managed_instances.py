@@ -1,0 +1,162 @@
+"""Managed Instances: many invocations at once, in one process or in several."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
+from tests.lifecycle.conftest import TAKEN_OVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., LocalRuntimeAPI]
+    Run = Callable[..., None]
+
+MEETING = """
+import asyncio, logging, os
+logger = logging.getLogger("shop")
+logger.setLevel("INFO")
+here = 0
+met = asyncio.Event()
+
+async def app(event, context):
+    global here
+    here += 1
+    logger.info("came %s", event["n"])
+    if here == event["wait_for"]:
+        met.set()
+    await met.wait()
+    logger.info("left %s", event["n"])
+    return [event["n"], context.aws_request_id, os.getpid(), os.environ.get("_X_AMZN_TRACE_ID")]
+"""
+
+PROCESS = """
+import os
+async def app(event, context):
+    if event.get("die"):
+        os._exit(9)
+    return os.getpid()
+"""
+
+LIFESPAN = """
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("closing the pool")
+    await send({"type": "lifespan.shutdown.complete"})
+"""
+
+
+def test_invocations_meet_in_one_process_and_their_lines_do_not_mix(
+    make_api: Make, run: Run
+) -> None:
+    async def main() -> None:
+        async with make_api(MEETING, concurrency=16) as api:
+            await api.ready()
+            answers = await asyncio.gather(
+                *(
+                    api.invoke({"n": n, "wait_for": 16}, request_id=f"id-{n}", trace_id=f"Root={n}")
+                    for n in range(16)
+                )
+            )
+            assert list(range(16)) == [answer[0] for answer in answers]
+            assert [f"id-{n}" for n in range(16)] == [answer[1] for answer in answers]
+            assert 1 == len({answer[2] for answer in answers})
+            assert {None} == {answer[3] for answer in answers}
+            for n in range(16):
+                for word in ("came", "left"):
+                    line = json.loads((await api.log.wait_for(f'"{word} {n}"')).text)
+                    assert (f"id-{n}", f"Root={n}") == (line["requestId"], line["traceId"])
+
+    run(main())
+
+
+def test_taken_over_each_process_of_awss_client_serves_one(make_api: Make, run: Run) -> None:
+    async def main() -> None:
+        async with make_api(MEETING, TAKEN_OVER, concurrency=4) as api:
+            await api.ready()
+            answers = await asyncio.gather(
+                *(api.invoke({"n": n, "wait_for": 1}, request_id=f"id-{n}") for n in range(4))
+            )
+            assert [f"id-{n}" for n in range(4)] == [answer[1] for answer in answers]
+            assert len({answer[2] for answer in answers}) > 1
+
+    run(main())
+
+
+class TestProcesses:
+    """PENSTOCK_PROCESSES."""
+
+    @pytest.fixture
+    def make(self, make_api: Make) -> Make:
+        def make(code: str, processes: str = "2", **options: Any) -> LocalRuntimeAPI:
+            return make_api(
+                code, environ={"PENSTOCK_PROCESSES": processes}, concurrency=5, **options
+            )
+
+        return make
+
+    def test_the_slots_are_shared_out(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(MEETING) as api:
+                await api.ready()
+                # Two processes with three and two slots: the events meet in each of them.
+                events = [{"n": n, "wait_for": 2} for n in range(5)]
+                answers = await asyncio.gather(*(api.invoke(event) for event in events))
+                assert 2 == len({answer[2] for answer in answers})
+
+        run(main())
+
+    def test_one_that_ends_is_started_again(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(PROCESS) as api:
+                await api.ready()
+                before = {await api.invoke({}) for _ in range(10)}
+                with pytest.raises(FunctionFailed):
+                    await api.invoke({"die": True}, timeout_s=1)
+                await api.log.wait_for("it is started again")
+                await api.ready()
+                after = {await api.invoke({}) for _ in range(20)}
+                assert before != after
+                assert api.pid not in before | after
+
+        run(main())
+
+    def test_sigterm_reaches_all_of_them(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(LIFESPAN) as api:
+                await api.ready()
+                assert api.pid is not None
+                os.kill(api.pid, signal.SIGTERM)  # Lambda's goes to the whole group
+                await api.shut_down()
+                assert 2 == api.log.text.count("closing the pool")
+                assert "the runtime is killed" not in api.log.text
+
+        run(main())
+
+    def test_a_failure_of_init_ends_the_environment(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make("raise LookupError('no such table')") as api:
+                with pytest.raises(FunctionFailed) as raised:
+                    await api.invoke({})
+                assert "no such table" in raised.value.error.json()["errorMessage"]
+                await api.log.wait_for("the environment ends with it")
+
+        run(main())
+
+    @pytest.mark.parametrize("processes", ["many", "0", "-1"])
+    def test_what_is_no_number_is_one(self, processes: str, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(PROCESS, processes) as api:
+                await api.ready()
+                assert api.pid == await api.invoke({})
+
+        run(main())
