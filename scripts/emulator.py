@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from fetch_emulator import fetch_emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 START_SECONDS = 20
@@ -31,6 +31,7 @@ INVOKE_SECONDS = 60
 class Emulator:
     """Runs the function in ``folder`` until it is closed; a context manager.
 
+    ``command`` starts the runtime; by default AWS's client with the ``handler``.
     Units: ``timeout_s`` is Lambda's function timeout in whole seconds. An ``environment`` value of
     None takes the variable away.
     """
@@ -41,12 +42,13 @@ class Emulator:
         log: Path,
         *,
         handler: str = "app.handler",
+        command: Sequence[str] | None = None,
         timeout_s: int = 30,
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
         self.log = log
         self._folder = folder
-        self._handler = handler
+        self._command = command or (sys.executable, "-m", "awslambdaric", handler)
         self._environment = self._lambda_environment(timeout_s, environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -89,7 +91,7 @@ class Emulator:
                 executable,
                 *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
                 *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
-                *(sys.executable, "-m", "awslambdaric", self._handler),
+                *self._command,
             ],
             cwd=self._folder,
             env=self._environment,

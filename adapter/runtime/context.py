@@ -60,6 +60,8 @@ class ClientContext(_Facts):
 
     __slots__ = ("client", "custom", "env")
     client: Any
+    custom: Any
+    env: Any
 
     def __init__(self, facts: dict[str, Any]) -> None:
         super().__init__(facts)

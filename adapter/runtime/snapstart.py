@@ -6,11 +6,12 @@ uniqueness with Lambda SnapStart" and "Lambda SnapStart runtime hooks".
 
 from __future__ import annotations
 
+import os
 import random
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.errors import ConfigurationError, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context, protocol
 from penstock.adapter.runtime.reports import fail
@@ -35,13 +36,16 @@ def cross(
 ) -> None:
     """Run the hooks, have the snapshot taken, and come out of it in a new environment.
 
-    Before: hooks of ``snapshot_restore_py``, the last one registered first, then ``stop``. After:
-    new random numbers, ``start``, then the other hooks, the first one registered first. A hook may
-    be a coroutine function. What raises is reported to Lambda and ends the process.
+    Before: hooks of ``snapshot_restore_py``, the last one registered first. After: new random
+    numbers, then the other hooks, the first one registered first. A hook may be a coroutine
+    function. With PENSTOCK_SNAPSTART=restart, ``stop`` ends the application's lifespan behind the
+    hooks before the snapshot, and ``start`` begins another before those after the restore; ``keep``
+    is the default. What raises is reported to Lambda and ends the process.
     """
     try:
+        restarts = _restarts()
         _run(reversed(_hooks("get_before_snapshot")))
-        if stop is not None:
+        if restarts and stop is not None:
             stop()
         client.close()  # a connection does not survive the snapshot
         _wait_for_restore(client)
@@ -58,7 +62,7 @@ def cross(
         context.forget_environment()
         # uuid4, secrets and ssl take theirs from the system, which takes care of it.
         random.seed()
-        if start is not None:
+        if restarts and start is not None:
             start()
         _run(_hooks("get_after_restore"))
     except BaseException as error:
@@ -71,6 +75,13 @@ def cross(
         )
 
 
+def _restarts() -> bool:
+    mode = os.environ.get("PENSTOCK_SNAPSTART", "keep")
+    if mode not in {"keep", "restart"}:
+        raise ConfigurationError("PENSTOCK_SNAPSTART", mode, "keep or restart")
+    return mode == "restart"
+
+
 def _wait_for_restore(client: RuntimeClient) -> None:
     response = client.request(client.write.get(protocol.RESTORE_NEXT))
     if response.status != 200:
@@ -81,7 +92,7 @@ def _wait_for_restore(client: RuntimeClient) -> None:
 
 def _hooks(getter: str) -> list[Hook]:
     try:
-        import snapshot_restore_py  # type: ignore[import-untyped]
+        import snapshot_restore_py
     except ImportError:  # then nobody can have registered one
         return []
     hooks: list[Hook] = list(getattr(snapshot_restore_py, getter)())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = FastAPI(title="penstock streaming example")
 
-WORDS = "A penstock carries water from the reservoir to the turbine .".split()
+WORDS = ("A", "penstock", "carries", "water", "from", "the", "reservoir", "to", "the", "turbine")
 PIECE = bytes(range(256)) * 256  # 64 KiB
 MEBIBYTE = 1 << 20
 

@@ -63,18 +63,22 @@ FAILURES: dict[str, tuple[str, str, str, str]] = {
     ),
     "exit": ("import sys\nsys.exit(3)", "Function.SystemExit", "3", "sys.exit(3)"),
     "start-up": (
-        "async def app(scope, receive, send):\n"
-        "    await receive()\n"
-        "    await send({'type': 'lifespan.startup.failed', 'message': 'the database is away'})",
+        (
+            "async def app(scope, receive, send):\n"
+            "    await receive()\n"
+            "    await send({'type': 'lifespan.startup.failed', 'message': 'the database is away'})"
+        ),
         "Function.LifespanError",
         "the database is away",
         "",
     ),
     "start-up that must be": (
-        "from penstock.adapter import LambdaAdapter\n"
-        "async def start(scope, receive, send):\n"
-        "    raise OSError('no route to the database')\n"
-        "app = LambdaAdapter(start, lifespan='on')",
+        (
+            "from penstock.adapter import LambdaAdapter\n"
+            "async def start(scope, receive, send):\n"
+            "    raise OSError('no route to the database')\n"
+            "app = LambdaAdapter(start, lifespan='on')"
+        ),
         "Function.LifespanError",
         "no route to the database",
         "raise OSError('no route to the database')",
@@ -145,7 +149,13 @@ def test_without_a_target_it_is_said_which_variable_is_missing(
     ids=["handler", "async handler", "factory"],
 )
 def test_targets(
-    code: str, target: str, factory: str, expected: Any, command: list[str], make_api: Make, run: Run
+    code: str,
+    target: str,
+    factory: str,
+    expected: Any,
+    command: list[str],
+    make_api: Make,
+    run: Run,
 ) -> None:
     environ = {"PENSTOCK_APP": target, "PENSTOCK_FACTORY": factory}
 

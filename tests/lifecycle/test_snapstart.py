@@ -81,7 +81,11 @@ def test_hooks_run_in_their_order_and_random_numbers_are_new(
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [("", "(['start'], 1)"), ("keep", "(['start'], 1)"), ("restart", "(['start', 'stop', 'start'], 3)")],
+    [
+        ("", "(['start'], 1)"),
+        ("keep", "(['start'], 1)"),
+        ("restart", "(['start', 'stop', 'start'], 3)"),
+    ],
 )
 def test_the_lifespan_is_kept_or_run_anew(
     mode: str, expected: str, command: list[str], make_api: Make, run: Run

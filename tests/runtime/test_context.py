@@ -75,7 +75,7 @@ def test_it_is_as_awslambdarics(client: Any, identity: Any, tenant: str | None) 
         headers["cognito_identity"] = json.dumps(identity)
     if tenant is not None:
         headers["aws_tenant_id"] = tenant
-    ours = LambdaContext(make_invocation(**headers))
+    ours = LambdaContext(make_invocation(0, **headers))
     theirs = create_lambda_context(
         headers.get("client_context"), headers.get("cognito_identity"), 0, "an-id", ARN, tenant
     )
@@ -116,7 +116,7 @@ def test_what_is_no_json_object_shows_when_it_is_asked_for(text: str) -> None:
     seen = LambdaContext(make_invocation(client_context=text, cognito_identity=text))
     assert "an-id" == seen.aws_request_id
     for name in ("client_context", "identity"):
-        with pytest.raises(Fault, match="Unable to parse C.* JSON") as raised:
+        with pytest.raises(Fault, match=r"Unable to parse C.* JSON") as raised:
             getattr(seen, name)
         assert "Runtime.LambdaContextUnmarshalError" == raised.value.kind
 

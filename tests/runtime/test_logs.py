@@ -38,7 +38,7 @@ SECONDS = "%Y-%m-%dT%H:%M:%S"
 @pytest.fixture(autouse=True, scope="module")
 def utc() -> Iterator[None]:
     before = logging.Formatter.converter
-    logging.Formatter.converter = time.gmtime  # type: ignore[assignment] # as both do at their start
+    logging.Formatter.converter = time.gmtime  # as both do at their start
     yield
     logging.Formatter.converter = before
 
@@ -105,7 +105,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Both]:
 
 def raised(error: BaseException) -> Any:
     try:
-        raise error
+        raise error  # noqa: TRY301 - for its traceback
     except BaseException:
         return sys.exc_info()
 

@@ -142,14 +142,12 @@ class TestScripts:
     def test_the_bootstrap_takes_the_python_of_the_function(self, scripts: Path) -> None:
         own = scripts / "python" / "bin" / "python3"
         own.parent.mkdir(parents=True)
-        own.write_text(f"#!/bin/sh\nexec {sys.executable} \"$@\"\n")
+        own.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         own.chmod(0o755)
         done = run(str(scripts / "bootstrap"), LAMBDA_TASK_ROOT=str(scripts))
         assert "expected AWS_LAMBDA_RUNTIME_API=host:port" in done.stderr
 
     def test_the_bootstrap_without_a_python_says_so(self, scripts: Path) -> None:
-        done = run(
-            *("/bin/sh", str(scripts / "bootstrap")), PATH="", LAMBDA_TASK_ROOT=str(scripts)
-        )
+        done = run(*("/bin/sh", str(scripts / "bootstrap")), PATH="", LAMBDA_TASK_ROOT=str(scripts))
         assert 127 == done.returncode
         assert "expected a Python in" in done.stderr

@@ -6,7 +6,6 @@ import importlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ from awslambdaric.lambda_runtime_exception import FaultException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Write = Callable[[str], None]
 
@@ -159,12 +159,14 @@ class TestKinds:
         [
             ("handler = functools.partial(lambda extra, event, context: 1, 2)", "sync"),
             (
-                "def wrap(f):\n"
-                "    @functools.wraps(f)\n"
-                "    def wrapped(*args, **kwargs): return f(*args, **kwargs)\n"
-                "    return wrapped\n"
-                "@wrap\n"
-                "async def handler(scope, receive, send): ...",
+                (
+                    "def wrap(f):\n"
+                    "    @functools.wraps(f)\n"
+                    "    def wrapped(*args, **kwargs): return f(*args, **kwargs)\n"
+                    "    return wrapped\n"
+                    "@wrap\n"
+                    "async def handler(scope, receive, send): ..."
+                ),
                 "adapter",
             ),
             ("def handler(*args): ...", "sync"),
