@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from penstock.adapter.errors import RuntimeAPIError
@@ -18,6 +17,8 @@ from penstock.adapter.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.target import Target
+
+logger = logging.getLogger("penstock")
 
 SHUTDOWN_S: Final = 0.25
 """What the application's shutdown may take: Lambda kills 300 to 500 ms after SIGTERM."""
@@ -50,6 +51,8 @@ def run(
         snapstart.cross(client, stop=life.stop, start=life.start)
     watchdog = Watchdog()
     processes.ready()
+    if os.environ.get("AWS_SAM_LOCAL") == "true":
+        logger.info("sam local cannot stream: each response is sent when it is complete")
     status = 0
     try:
         if slots == 1:
@@ -60,12 +63,12 @@ def run(
 
             process_loop.run(ManySlots((host, port), loaded, slots, stop, watchdog).run())
     except RuntimeAPIError as error:
-        logs.write(f"penstock: {error}\n")
+        logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
         status = 1
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) and error.code else 1
     except BaseException:
-        logging.getLogger("penstock").exception("the runtime itself failed")
+        logger.exception("the runtime itself failed")
         status = 1
     if stop.requested:
         life.stop()
@@ -90,5 +93,8 @@ class _Life:
         if self._adapter is not None:
             from asyncio import wait_for
 
-            with suppress(TimeoutError):
+            try:
                 process_loop.run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
+            except Exception as error:
+                problem = str(error) or type(error).__name__
+                logger.error("the application's shutdown did not end well: %s", problem)  # noqa: TRY400

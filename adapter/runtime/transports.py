@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import PayloadTooLarge
@@ -24,7 +25,8 @@ class InvocationTransport:
     reported in its place.
     """
 
-    can_stream = True
+    # `sam local` takes a stream for one text, prelude and all, and answers 502.
+    can_stream = os.environ.get("AWS_SAM_LOCAL") != "true"
     is_answered = False
     on_broken: Callable[[float], object] | None = None
     _stream: Stream | None = None

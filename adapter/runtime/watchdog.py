@@ -72,8 +72,8 @@ class Watchdog:
         stack = "".join(traceback.format_stack(frame)) if frame else "(unknown)\n"
         try:
             logger.error(
-                "request %s: blocked up to the deadline by code that cannot be cancelled; this process"
-                " ends, and Lambda starts another. The code is at\n%s",
+                "request %s: blocked up to the deadline by code that cannot be cancelled; this"
+                " process ends, and Lambda starts another. The code is at\n%s",
                 transport.invocation.request_id,
                 stack,
             )
