@@ -188,6 +188,15 @@ class TestProcesses:
 
         run(main())
 
+    def test_more_than_there_are_slots_is_said_to_be_too_many(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(PROCESS, "9") as api:
+                await api.ready()
+                await api.log.wait_for("PENSTOCK_PROCESSES=9: expected at most one for each")
+                assert api.pid != await api.invoke({})
+
+        run(main())
+
     @pytest.mark.parametrize("processes", ["many", "0", "-1"])
     def test_what_is_no_number_is_one(self, processes: str, make: Make, run: Run) -> None:
         async def main() -> None:
