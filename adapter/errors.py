@@ -11,6 +11,7 @@
     │   ├── LifespanError       its start-up failed
     │   ├── EventFailed         it answered a non-HTTP event with a failure
     │   └── PayloadTooLarge     its answer exceeds what the front door carries
+    ├── RuntimeAPIError         the Lambda Runtime API's: refused, broken off, not understood
     └── ClientDisconnected      it sent after the deadline (an OSError, as ASGI asks)
 """
 
@@ -108,6 +109,13 @@ class PayloadTooLarge(ApplicationError):
         )
         self.limit_bytes = limit_bytes
         self.actual_bytes = actual_bytes
+
+
+class RuntimeAPIError(PenstockError):
+    """The Lambda Runtime API refused a request, broke off, or sent what cannot be understood.
+
+    It costs one invocation at most, unless there is no API any more to ask for the next one.
+    """
 
 
 class ClientDisconnected(PenstockError, OSError):

@@ -7,10 +7,12 @@ import atexit
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+T = TypeVar("T")
 
 
 class EagerLoop(asyncio.SelectorEventLoop):
@@ -21,6 +23,8 @@ class EagerLoop(asyncio.SelectorEventLoop):
     """
 
     _stepping = False
+    has_turned = False
+    """Whether it has run since somebody set this to False: then tasks may wait for anything."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +38,11 @@ class EagerLoop(asyncio.SelectorEventLoop):
     def is_running(self) -> bool:
         """Whether the loop runs, or a coroutine has been started on it and not come back yet."""
         return self._stepping or super().is_running()
+
+    def run_forever(self) -> None:
+        """Run until stopped."""
+        self.has_turned = True
+        super().run_forever()
 
     def is_idle(self) -> bool:
         """Whether a turn would find nothing to do: no callback, timer, signal handler or socket."""
@@ -64,13 +73,19 @@ class EagerLoop(asyncio.SelectorEventLoop):
 
 
 class ProcessLoop:
-    """Lends the event loop to one caller at a time, between ``acquire`` and ``release``."""
+    """Lends the event loop to one caller at a time, between ``acquire`` and ``release``.
+
+    Attributes: ``current``, the loop, None before its first use; ``reserved``, true if penstock's
+    runtime has the process and will start applications on this loop itself.
+    """
+
+    current: asyncio.AbstractEventLoop | None = None
+    reserved = False
 
     def __init__(self) -> None:
         lock = threading.Lock()
         self._wait = lock.acquire
         self.release = lock.release
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def acquire(self) -> asyncio.AbstractEventLoop:
         """Return the loop; a second thread waits for its turn.
@@ -83,15 +98,23 @@ class ProcessLoop:
                 " use `await adapter.handle(event, context)` here"
             )
         self._wait()
-        loop = self._loop
+        loop = self.current
         if loop is None or loop.is_closed():
             try:
-                loop = self._loop = _current_or_new_loop()
+                loop = self.current = _current_or_new_loop()
             except BaseException:
                 self.release()
                 raise
             atexit.register(_end_tasks, loop)
         return loop
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what the coroutine returns, run on the loop."""
+        loop = self.acquire()
+        try:
+            return loop.run_until_complete(coroutine)
+        finally:
+            self.release()
 
 
 def start(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from penstock.adapter.asgi import ASGIApp, Scope
     from penstock.adapter.cycle import HTTPCycle
+    from penstock.adapter.delivery import Delivery
     from penstock.adapter.reply import Reply
+    from penstock.adapter.transport import Transport
 
 # Mangum's own list. Custom handlers read it from their config; for penstock's answers only the last
 # one matters, as its rules cover the others.
@@ -81,9 +83,15 @@ class Mangum(LambdaAdapter):
         return super()._source_of(event, context)
 
     def _cycle(
-        self, source: EventSource, event: Any, context: Any, loop: asyncio.AbstractEventLoop
+        self,
+        source: EventSource,
+        event: Any,
+        context: Any,
+        loop: asyncio.AbstractEventLoop,
+        transport: Transport | None = None,
+        delivery: Delivery | None = None,
     ) -> HTTPCycle:
-        cycle = super()._cycle(source, event, context, loop)
+        cycle = super()._cycle(source, event, context, loop, transport, delivery)
         scope = cycle.scope
         if not isinstance(source, _CustomHandler) and scope["root_path"]:
             # penstock leaves the base path in the path, as ASGI wants it; Mangum takes it out.

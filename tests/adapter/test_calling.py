@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import LambdaAdapter
+from penstock.adapter.event_loop import process_loop
 from penstock.infra.gateway import ClientRequest, make_event
 
 if TYPE_CHECKING:
@@ -261,3 +262,17 @@ def test_background_tasks_of_one_invocation_go_on_in_the_next() -> None:
     for _ in range(2):
         assert adapter(EVENT, None)["statusCode"] == 200
     assert log == ["done"]
+
+
+def test_an_application_that_goes_when_told_leaves_no_timer_behind() -> None:
+    """Nothing of one request may speak of it in the log of the next."""
+    adapter = adapter_of(waits_for_the_disconnect, time_limit=0.01)
+    assert adapter(EVENT, None)["statusCode"] == 504
+    loop = process_loop.acquire()
+    process_loop.release()
+    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []  # type: ignore[attr-defined]
+
+
+async def waits_for_the_disconnect(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await receive()

@@ -31,7 +31,7 @@ def body_of(app: Any) -> str:
 @pytest.fixture(autouse=True)
 def own_loop(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A process in which nobody has made an event loop yet."""
-    monkeypatch.setattr(process_loop, "_loop", None)
+    monkeypatch.setattr(process_loop, "current", None)
     asyncio.set_event_loop(None)
     yield
     loop = process_loop.acquire()

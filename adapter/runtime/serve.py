@@ -1,0 +1,100 @@
+"""The life of a runtime process: init, invocations, shutdown."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.event_loop import process_loop
+from penstock.adapter.runtime import extension, logs, processes, target
+from penstock.adapter.runtime.client import RuntimeClient, address_from_environment
+from penstock.adapter.runtime.fatal import fail_init
+from penstock.adapter.runtime.one_slot import OneSlot
+from penstock.adapter.runtime.stop import StopSignal
+from penstock.adapter.runtime.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from penstock.adapter.runtime.target import Target
+
+logger = logging.getLogger("penstock")
+
+SHUTDOWN_S: Final = 0.25
+"""What the application's shutdown may take: Lambda kills 300 to 500 ms after SIGTERM."""
+
+
+def run(
+    name: str | None = None, *, factory: bool | None = None, taken_over: bool = False
+) -> NoReturn:
+    """Serve the Runtime API until Lambda ends the process.
+
+    ``name`` and ``factory`` are those of ``target.load``. The process ends with status 0 after
+    SIGTERM, and otherwise when Lambda should replace it: init failed and was reported, there is no
+    Runtime API any more, or the application asked for its own end.
+    """
+    logs.set_up(taken_over=taken_over)
+    host, port = address_from_environment()
+    parked = extension.register(host, port)
+    slots = processes.split(taken_over=taken_over)
+    stop = StopSignal()
+    client = RuntimeClient(host, port, stop)
+    try:
+        loaded = target.load(name, factory=factory)
+        life = _Life(loaded)
+        life.start()
+    except BaseException as error:
+        fail_init(client, error)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        from penstock.adapter.runtime import snapstart
+
+        snapstart.cross(client, stop=life.stop, start=life.start)
+    watchdog = Watchdog()
+    processes.ready()
+    if os.environ.get("AWS_SAM_LOCAL") == "true":
+        logger.info("sam local cannot stream: each response is sent when it is complete")
+    status = 0
+    try:
+        if slots == 1:
+            stop.install()
+            OneSlot(client, loaded, stop, watchdog).run()
+        else:
+            from penstock.adapter.runtime.many_slots import ManySlots
+
+            process_loop.run(ManySlots((host, port), loaded, slots, stop, watchdog).run())
+    except RuntimeAPIError as error:
+        logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
+        status = 1
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) and error.code else 1
+    except BaseException:
+        logger.exception("the runtime itself failed")
+        status = 1
+    if stop.requested:
+        life.stop()
+    del parked
+    logs.flush()
+    os._exit(status)
+
+
+class _Life:
+    """The application's lifespan, where the target has one."""
+
+    def __init__(self, loaded: Target) -> None:
+        self._adapter = loaded.handler if loaded.kind == "adapter" else None
+
+    def start(self) -> None:
+        """Start the application. Raises: LifespanError."""
+        if self._adapter is not None:
+            process_loop.run(self._adapter.start_up())
+
+    def stop(self) -> None:
+        """Shut the application down, within what Lambda leaves for it."""
+        if self._adapter is not None:
+            from asyncio import wait_for
+
+            try:
+                process_loop.run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
+            except Exception as error:
+                problem = str(error) or type(error).__name__
+                logger.error("the application's shutdown did not end well: %s", problem)  # noqa: TRY400

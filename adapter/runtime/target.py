@@ -1,0 +1,173 @@
+"""What the runtime runs: found by its name, imported, and sorted by its kind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from inspect import iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from penstock.adapter.adapter import LambdaAdapter
+from penstock.adapter.event_loop import process_loop
+from penstock.adapter.runtime.reports import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TAKEOVER: Final = "penstock.adapter.runtime.handler"
+"""What the Handler setting of a function says to be taken over: no target, but this runtime."""
+
+Kind = Literal["adapter", "sync", "async"]
+
+
+class Target:
+    """What answers the events.
+
+    Attributes: ``kind``, "adapter" for a LambdaAdapter (``handler`` is one then), "async" for a
+    coroutine function of (event, context), "sync" for any other callable of these.
+    """
+
+    __slots__ = ("handler", "kind")
+
+    def __init__(self, kind: Kind, handler: Any) -> None:
+        self.kind = kind
+        self.handler = handler
+
+
+def load(name: str | None = None, *, factory: bool | None = None) -> Target:
+    """Import and sort the target.
+
+    ``name`` is ``module:attribute`` or ``module.attribute``; None takes PENSTOCK_APP, then
+    _HANDLER. A ``factory`` (None: if PENSTOCK_FACTORY=1) is called without arguments for it. An
+    ASGI application gets a LambdaAdapter.
+
+    Raises: Fault, with the type that AWS's client reports for it; or what the module, or the
+    factory, has raised.
+    """
+    module_name, attribute = _split(_find_name(name))
+    # An adapter that is made from here on is started by the runtime, not by its constructor.
+    process_loop.reserved = True
+    module = _import(module_name)
+    found: Any = module
+    try:
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise Fault(
+            "Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'"
+        ) from None
+    label = f"'{attribute}' on module '{module_name}'"
+    if os.environ.get("PENSTOCK_FACTORY") == "1" if factory is None else factory:
+        if not callable(found):
+            raise _unusable(f"factory {label}", "a callable without arguments", found)
+        found = found()
+        label = f"what factory {label} returned"
+    return _sort(found, label)
+
+
+def set_paths() -> None:
+    """Give a process that AWS's client did not start the module search path of one that it did.
+
+    That is: the function's folder, the layers' folders (unless PYTHONPATH is set), the rest, with
+    the ``.pth`` files of each; the function's folder is the current one.
+    """
+    from site import addsitedir
+
+    root = os.environ.get("LAMBDA_TASK_ROOT")
+    own = [] if root is None else [root]
+    if "PYTHONPATH" not in os.environ:
+        version = "{}.{}".format(*sys.version_info)
+        own += [f"/opt/python/lib/python{version}/site-packages", "/opt/python"]
+    # `python -m` puts the current folder first; that is the function's, or not meant on Lambda.
+    is_current_first = root is not None and not sys.flags.safe_path
+    sys.path[:] = [*own, *(path for path in sys.path[is_current_first:] if path not in own)]
+    runtime = os.environ.get("LAMBDA_RUNTIME_DIR")
+    if runtime is not None and runtime not in sys.path:
+        sys.path.append(runtime)
+    for folder in own:
+        if os.path.isdir(folder):  # noqa: PTH112 - pathlib is not imported for this
+            addsitedir(folder)
+    if runtime is not None:
+        os.environ.setdefault("PYTHONPATH", runtime)  # for processes that the function starts
+    if root is not None and os.path.isdir(root):  # noqa: PTH112
+        os.chdir(root)
+
+
+def _find_name(name: str | None) -> str:
+    found = name or os.environ.get("PENSTOCK_APP") or os.environ.get("_HANDLER", "")
+    if found == "" or found.replace("/", ".").replace(":", ".") == TAKEOVER:
+        raise Fault(
+            "Runtime.MalformedHandlerName",
+            "expected the name of an application or a handler, such as PENSTOCK_APP=app:app"
+            f" (module:attribute), and got only _HANDLER={found!r}",
+        )
+    return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    module, separator, attribute = name.partition(":")
+    if not separator:
+        module, separator, attribute = name.rpartition(".")
+    module = module.replace("/", ".")
+    if not (separator and module.strip(".") == module and module and attribute):
+        raise Fault(
+            "Runtime.MalformedHandlerName",
+            f"Bad handler '{name}': expected module:attribute or module.attribute",
+        )
+    return module, attribute
+
+
+def _import(name: str) -> Any:
+    if name.partition(".")[0] in sys.builtin_module_names:
+        raise Fault(
+            "Runtime.BuiltInModuleConflict",
+            f"Cannot use built-in module {name} as a handler module",
+        )
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        fault = Fault("Runtime.ImportModuleError", f"Unable to import module '{name}': {error}")
+        # With where the import stands that failed, which may be deep in another module.
+        raise fault.with_traceback(error.__traceback__) from None
+    except SyntaxError as error:
+        raise Fault(
+            "Runtime.UserCodeSyntaxError",
+            f"Syntax error in module '{name}': {error}",
+            [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'],
+        ) from None
+
+
+def _sort(found: Any, label: str) -> Target:
+    if isinstance(found, LambdaAdapter):
+        return Target("adapter", found)
+    if not callable(found):
+        raise _unusable(label, "an ASGI application, a LambdaAdapter or a handler", found)
+    call: Callable[..., Any] = found
+    if not isinstance(found, type) and not hasattr(found, "__code__"):
+        call = found.__call__
+    if _takes(call, 2):
+        is_async = iscoroutinefunction(found) or iscoroutinefunction(call)
+        return Target("async" if is_async else "sync", found)
+    if _takes(call, 3):
+        return Target("adapter", LambdaAdapter(found))
+    raise _unusable(
+        label,
+        "an ASGI application, which takes (scope, receive, send), or a handler of (event, context)",
+        found,
+    )
+
+
+def _takes(call: Callable[..., Any], count: int) -> bool:
+    try:
+        signature(call).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a callable without a signature, such as some made in C
+        return count == 2
+    return True
+
+
+def _unusable(label: str, expected: str, found: Any) -> Fault:
+    text = f"{type(found).__name__}: {found!r:.200}"
+    return Fault("Runtime.HandlerNotFound", f"{label}: expected {expected}, got {text}")
