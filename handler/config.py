@@ -1,0 +1,152 @@
+"""The settings of a handler, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock.handler.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerConfig:
+    """Immutable settings; names are those of Django's settings, in lower case, where one exists.
+
+    Sizes are bytes, times are seconds, ``None`` switches a limit off. ``ImproperlyConfigured`` if
+    a value cannot be used. docs/handler.md has the table.
+    """
+
+    debug: bool = False
+    debug_propagate_exceptions: bool = False
+    allowed_hosts: Sequence[str] = ("*",)
+    default_charset: str = "utf-8"
+    force_script_name: str | None = None
+    file_upload_max_memory_size: int = 2_621_440
+    data_upload_max_memory_size: int | None = 2_621_440
+    data_upload_max_number_fields: int | None = 1000
+    data_upload_max_number_files: int | None = 100
+    multipart_max_header_size: int = 4096
+    multipart_max_header_count: int = 8
+    file_upload_temp_dir: str | None = None
+    max_body_size: int | None = None
+    body_mode: Literal["spool", "stream"] = "spool"
+    body_receive_timeout: float | None = 60.0
+    use_x_forwarded_host: bool = False
+    use_x_forwarded_port: bool = False
+    secure_proxy_ssl_header: tuple[str, str] | None = None
+    listen_for_disconnect: bool | Literal["auto"] = "auto"
+    disconnect_grace: float | None = None
+    content_chunk_size: int | None = None
+    chunk_size: int = 65_536
+    preserve_header_case: bool = False
+    error_handlers: Mapping[int | type[BaseException], Callable[..., Any]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    redirect_slashes: bool = False
+    response_timeout: float | None = None
+    coerce_response: bool = False
+    max_sync_threads: int = 40
+    finalizers: Sequence[Any] = ()
+
+    def __post_init__(self) -> None:
+        for name in _SIZES:
+            value = getattr(self, name)
+            if value is not None and (
+                not isinstance(value, int) or isinstance(value, bool) or value < 0
+            ):
+                _refuse(name, value, "a number of zero or more")
+        for name in ("body_receive_timeout", "response_timeout", "disconnect_grace"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int | float) or value < 0):
+                _refuse(name, value, "seconds, zero or more, or None")
+        for name in ("chunk_size", "max_sync_threads"):
+            if getattr(self, name) < 1:
+                _refuse(name, getattr(self, name), "one or more")
+        if self.content_chunk_size is not None and self.content_chunk_size < 1:
+            _refuse("content_chunk_size", self.content_chunk_size, "one or more, or None")
+        if self.body_mode not in {"spool", "stream"}:
+            _refuse("body_mode", self.body_mode, '"spool" or "stream"')
+        if self.listen_for_disconnect not in {True, False, "auto"}:
+            _refuse("listen_for_disconnect", self.listen_for_disconnect, 'True, False or "auto"')
+        if isinstance(self.allowed_hosts, str):
+            _refuse("allowed_hosts", self.allowed_hosts, "a sequence of host names, not a string")
+        _check_charset(self.default_charset)
+        for key, handler in self.error_handlers.items():
+            if not _is_error_key(key):
+                _refuse("error_handlers", key, "statuses 400 to 599 or exception classes as keys")
+            if not callable(handler):
+                _refuse("error_handlers", handler, "callables (request, exception) as values")
+
+    @classmethod
+    def from_django(cls, settings: Any, **overrides: Any) -> HandlerConfig:
+        """Take over the values of a configured ``django.conf.settings``; ``overrides`` win.
+
+        ``ALLOWED_HOSTS`` empty with ``DEBUG`` on means localhost, as it does in Django.
+        """
+        values: dict[str, Any] = {}
+        for one in fields(cls):
+            if one.name in _OURS_ALONE:
+                continue
+            try:
+                values[one.name] = getattr(settings, one.name.upper())
+            except AttributeError:  # a setting that this release of Django does not have
+                continue
+        if values.get("debug") and not values.get("allowed_hosts"):
+            values["allowed_hosts"] = (".localhost", "127.0.0.1", "[::1]")
+        return cls(**{**values, **overrides})
+
+
+_SIZES = (
+    "file_upload_max_memory_size",
+    "data_upload_max_memory_size",
+    "data_upload_max_number_fields",
+    "data_upload_max_number_files",
+    "multipart_max_header_size",
+    "multipart_max_header_count",
+    "max_body_size",
+)
+# Settings that Django has no counterpart for, so a project's setting of that name is not ours.
+_OURS_ALONE = frozenset(
+    (
+        "multipart_max_header_size",
+        "multipart_max_header_count",
+        "max_body_size",
+        "body_mode",
+        "body_receive_timeout",
+        "listen_for_disconnect",
+        "disconnect_grace",
+        "content_chunk_size",
+        "chunk_size",
+        "preserve_header_case",
+        "error_handlers",
+        "redirect_slashes",
+        "response_timeout",
+        "coerce_response",
+        "max_sync_threads",
+        "finalizers",
+    )
+)
+
+
+def _is_error_key(key: object) -> bool:
+    if isinstance(key, type):
+        return issubclass(key, BaseException)
+    return isinstance(key, int) and 400 <= key <= 599
+
+
+def _check_charset(name: str) -> None:
+    try:
+        "".encode(name)
+    except (LookupError, TypeError):
+        _refuse("default_charset", name, "an encoding that Python knows")
+
+
+def _refuse(name: str, value: object, expected: str) -> None:
+    raise ImproperlyConfigured(f"HandlerConfig {name}={value!r}: expected {expected}")
+
+
+DEFAULT_CONFIG = HandlerConfig()
