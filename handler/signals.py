@@ -7,6 +7,7 @@ variant that survives a failing receiver; ``Signal`` adds these.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import logging
 from inspect import iscoroutinefunction
@@ -177,8 +178,14 @@ async def _gather(
 ) -> list[tuple[Receiver, Any]]:
     if len(receivers) == 1:  # no task, so context variables that it sets survive
         return [(receivers[0], await _one(receivers[0], named, robust=robust))]
+    context = contextvars.copy_context()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_guarded(receiver, named)) for receiver in receivers]
+        tasks = [
+            group.create_task(_guarded(receiver, named), context=context) for receiver in receivers
+        ]
+    for variable, value in context.items():  # what receivers set is seen by whoever sent
+        if variable.get(None) is not value:
+            variable.set(value)
     results: list[tuple[Receiver, Any]] = []
     for receiver, task in zip(receivers, tasks, strict=True):
         value, error = task.result()
