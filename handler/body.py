@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import IO, TYPE_CHECKING, Self
+
+from penstock.handler.offloading import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class SpooledBody:
     async def _write_in_thread(self) -> None:
         self.rolled = True
         chunks, self._pending, self._pending_size = self._pending, [], 0
-        await asyncio.get_running_loop().run_in_executor(None, self._write, chunks)
+        await in_thread(self._write, chunks)
 
     def _write(self, chunks: list[bytes]) -> None:
         if self._file is None:
@@ -63,9 +64,6 @@ class SpooledBody:
             file = SpooledTemporaryFile(dir=self._temp_dir)  # noqa: SIM115 - close() closes it
             file.rollover()
             self._file = file
-            if self.closed:  # the client left while the file was being made
-                file.close()
-                return
         for chunk in chunks:
             self._file.write(chunk)
 
