@@ -29,6 +29,7 @@
     │   ├── RequestAborted              the client went away
     │   ├── SynchronousOnlyOperation
     │   ├── ASGIProtocolError           the server broke the ASGI specification
+    │   ├── ContentLengthMismatch       a stream is not as long as it was declared
     │   ├── UploadHandlerException      StopUpload, SkipFile, StopFutureHandlers
     │   ├── ExpectingNoResponse         the request was answered by other means
     │   └── WebSocketDisconnect, WebSocketStateError
@@ -209,6 +210,10 @@ class SynchronousOnlyOperation(HandlerError):
 
 class ASGIProtocolError(HandlerError, RuntimeError):
     """The server sent a message that the ASGI specification does not allow at this point."""
+
+
+class ContentLengthMismatch(HandlerError):
+    """A streamed body is longer or shorter than the ``content-length`` that was declared."""
 
 
 class ExpectingNoResponse(HandlerError):

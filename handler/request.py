@@ -323,15 +323,26 @@ class HttpRequest(Connection):
         return _joined(await self._aform())
 
     def close(self) -> None:
-        """Close every uploaded file and the body; may be called again."""
+        """Close every uploaded file; may be called again."""
         form = self.__dict__.get("_form")
         if form is not None:
             for _, files in form[1].lists():
                 for file in files:
                     file.close()
-        source = self._source
-        if not isinstance(source, bytes):
-            source.close()
+
+    def set_content_length(self, length: int) -> None:
+        """Tell code that trusts ``CONTENT_LENGTH`` the true size of a body that came without."""
+        self._true_length = length
+
+    _true_length: int | None = None
+
+    @Lazy
+    def META(self) -> dict[str, Any]:  # noqa: N802
+        """CGI names (RFC 3875) to values; a plain dict that may be changed."""
+        meta = Connection.META.compute(self)
+        if self._true_length is not None:
+            meta["CONTENT_LENGTH"] = str(self._true_length)
+        return meta
 
 
 # What an error of these means for POST and FILES: they cannot be parsed again.

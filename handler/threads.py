@@ -23,15 +23,30 @@ if TYPE_CHECKING:
 _TAKES_EXECUTOR = "executor" in (ThreadSensitiveContext.__init__.__kwdefaults__ or {})
 
 
-def thread_context(pool: ThreadPool) -> tuple[ThreadSensitiveContext, Lease | None]:
-    """A context for one request, and its lease to give back after it.
+class thread_scope:  # noqa: N801
+    """``async with thread_scope(pool)``: thread-sensitive work inside runs on one leased thread.
 
-    asgiref before 3.13 takes no executor: there each request has a thread of its own.
+    No thread exists until sync code runs. asgiref before 3.13 takes no executor: there each scope
+    has a thread of its own.
     """
-    if not _TAKES_EXECUTOR:
-        return ThreadSensitiveContext(), None
-    lease = Lease(pool)
-    return ThreadSensitiveContext(executor=lease), lease
+
+    __slots__ = ("_context", "_lease")
+
+    def __init__(self, pool: ThreadPool) -> None:
+        if _TAKES_EXECUTOR:
+            self._lease: Lease | None = Lease(pool)
+            self._context = ThreadSensitiveContext(executor=self._lease)
+        else:
+            self._lease = None
+            self._context = ThreadSensitiveContext()
+
+    async def __aenter__(self) -> None:
+        await self._context.__aenter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._context.__aexit__(*exc_info)
+        if self._lease is not None:
+            self._lease.release()
 
 
 class ThreadPool:
