@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from contextvars import ContextVar
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.cookies import ResponseCookies, fill_cookie
@@ -222,6 +223,13 @@ class HttpResponseBase:
         """Have the function, sync or async, called when the response is closed, in any outcome."""
         self._resource_closers.append(closer)
 
+    def take_over(self, other: Any) -> None:
+        """Close from now on what another response, in whose place this one stands, had open."""
+        self._resource_closers += other._resource_closers  # noqa: SLF001 - shared with Django's
+        other._resource_closers = []  # noqa: SLF001
+        self._handler_class = getattr(other, "_handler_class", None)
+        self.cookies.update(other.cookies)
+
     def close(self) -> None:
         """Call the closers in order; errors are logged, and the next one is called.
 
@@ -355,6 +363,9 @@ async def _call_first(closers: list[Callable[[], object]]) -> None:
     count = next((i for i, closer in enumerate(closers) if _is_async(closer)), len(closers))
     run = closers[:count]
     del closers[:count]
+    if all(isinstance(getattr(closer, "__self__", None), FileIO) for closer in run):
+        _call_all(run)  # closing a file that was only read from waits for nothing
+        return
     from asgiref.sync import sync_to_async
 
     await sync_to_async(_call_all)(run)

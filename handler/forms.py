@@ -122,7 +122,7 @@ def _begin(request: HttpRequest) -> tuple[MultiPartForm, Form | None]:
 
 
 def _chunk_size(request: HttpRequest) -> int:
-    sizes = [handler.chunk_size for handler in request.upload_handlers]
+    sizes: list[int] = [handler.chunk_size for handler in request.upload_handlers]
     return min([request.config.chunk_size, *filter(None, sizes)])
 
 

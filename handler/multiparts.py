@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.handler.datastructures import MultiValueDict, QueryDict
 from penstock.handler.exceptions import (
-    ImproperlyConfigured,
     MultiPartParserError,
     RequestDataTooBig,
     SkipFile,
@@ -17,6 +16,7 @@ from penstock.handler.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from penstock.handler.multipart_library import multipart_library
 from penstock.handler.negotiation import parse_header_parameters
 from penstock.handler.uploads import safe_file_name
 
@@ -60,7 +60,7 @@ class MultiPartForm:
         self._config = config
         self._handlers = handlers
         self._encoding = encoding
-        self._library = _library()
+        self._library = multipart_library()
         self._parser = self._library.PushMultipartParser(
             boundary,
             max_header_size=config.multipart_max_header_size,
@@ -297,43 +297,3 @@ class _Base64Decoder:
     def finish(self) -> None:
         if self._rest:
             raise MultiPartParserError("base64 data of a file is cut short")
-
-
-_loaded: list[Any] = []
-
-
-def _library() -> Any:
-    """The PyPI package multipart, also where python-multipart has put its own one in front of it.
-
-    Both install the import name ``multipart``. The latter's, in some of its releases, passes on to
-    the former's; where it does not, the file beside it is loaded.
-    """
-    if not _loaded:
-        _loaded.append(_find_library())
-    return _loaded[0]
-
-
-def _find_library() -> Any:
-    import importlib.util
-    import sys
-    from pathlib import Path
-
-    module = sys.modules.get("multipart")
-    if module is None:
-        found = importlib.util.find_spec("multipart")
-        if found is not None and not found.submodule_search_locations:
-            module = importlib.import_module("multipart")
-    if hasattr(module, "PushMultipartParser"):
-        return module
-    for folder in sys.path:
-        path = Path(folder, "multipart.py")
-        spec = importlib.util.spec_from_file_location("penstock.handler._multipart", path)
-        if path.is_file() and spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            if hasattr(module, "PushMultipartParser"):
-                return module
-    raise ImproperlyConfigured(
-        "multipart forms need the package multipart 2; found none, or another one of the same"
-        " import name (python-multipart, perhaps): install multipart"
-    )
