@@ -1,6 +1,6 @@
 """Files as responses: by path, or as an open file, sync or async."""
 
-# ruff: noqa: PTH - pathlib is a long import for a few calls of os
+# ruff: noqa: PTH100, PTH110, PTH116, PTH119, PTH123, PTH202 - pathlib takes long to import
 
 from __future__ import annotations
 
@@ -133,24 +133,29 @@ class FileResponse(StreamingHttpResponse):
         self._pieces = pieces
 
     @property
-    def path(self) -> str | None:
+    def has_validators(self) -> bool:
+        """True for a path: conditional and range requests can be answered."""
+        return self._path is not None
+
+    @property
+    def sendable_path(self) -> str | None:
         """The absolute path, if exactly the file at that path is to be sent."""
         return self._path if self._pieces is None else None
 
-    @property
-    def range(self) -> tuple[int, int] | None:
-        """Offset in the file and count, if one part of known length is to be sent."""
-        if self.size is None or (self._pieces is not None and len(self._pieces) != 1):
+    def sendable_descriptor(self) -> tuple[int, int, int] | None:
+        """Descriptor, offset and count, if one part of a real file is to be sent."""
+        if self.size is None:
             return None
-        piece = (0, self.size) if self._pieces is None else self._pieces[0]
-        return (self._origin + piece[0], piece[1] - piece[0]) if isinstance(piece, tuple) else None
-
-    def fileno(self) -> int | None:
-        """The descriptor of a real file of which one part is to be sent, else None."""
-        if self.range is None or not isinstance(self._file, io.FileIO | io.BufferedReader):
+        pieces = self._pieces or [(0, self.size)]
+        if len(pieces) != 1 or isinstance(pieces[0], bytes):
+            return None
+        if not isinstance(self._file, io.FileIO | io.BufferedReader):
             return None
         descriptor: int = self._file.fileno()
-        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        start, stop = pieces[0]
+        return descriptor, self._origin + start, stop - start
 
     def __iter__(self) -> Iterator[bytes]:
         if self._file is None or iscoroutinefunction(self._file.read):
