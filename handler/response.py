@@ -11,7 +11,7 @@ from penstock.handler.exceptions import DisallowedRedirect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LONGEST_URL = 2048
+_LONGEST_URL = 16_384  # sign-in flows carry a few thousand characters
 # RFC 3987 section 3.1: these stand in a URI as they are, and "%" is taken for an escape's own.
 _SAFE_IN_URI = "/#%[]=:;$&()+,!?*@'~"
 _LEADING = "".join(map(chr, range(0x21)))
