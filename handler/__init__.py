@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     )
     from penstock.handler.streaming import StreamingHttpResponse
     from penstock.handler.uploads import UploadedFile
-    from penstock.handler.websocket import WebSocket
+    from penstock.handler.websockets import WebSocket
     from penstock.handler.websocket_serving import WebSocketView
 
 _BY_MODULE = {
@@ -134,7 +134,7 @@ _BY_MODULE = {
     ),
     "streaming": "StreamingHttpResponse",
     "uploads": "UploadedFile",
-    "websocket": "WebSocket",
+    "websockets": "WebSocket",
     "websocket_serving": "WebSocketView",
 }
 _MODULES = {
@@ -157,7 +157,6 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     value = getattr(import_module(module), name)
-    # The function `websocket` and the module of that name share it; the function is meant here.
     globals()[name] = value
     return value
 

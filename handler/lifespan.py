@@ -9,11 +9,16 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from penstock.handler.exceptions import ASGIProtocolError
+from penstock.handler.exceptions import ASGIProtocolError, HandlerError
 from penstock.handler.signals import shutdown, startup
 
 if TYPE_CHECKING:
     from penstock.handler.asgi import ASGIHandler
+
+
+class LifespanUnsupported(HandlerError, RuntimeError):
+    """The handler takes no lifespan scope; ASGI servers go on without one."""
+
 
 logger = logging.getLogger("penstock.lifespan")
 
@@ -25,7 +30,12 @@ async def serve_lifespan(handler: ASGIHandler, scope: Any, receive: Any, send: A
     context manager's exit, the signal ``shutdown``, the leased threads. What had begun before a
     start-up failed is ended in the same order. The mapping that the context manager yields is
     merged into ``scope["state"]``, or kept on the handler if the server has no state.
+
+    Raises:
+        LifespanUnsupported: it is ``"off"``; servers then go on without.
     """
+    if handler.lifespan_factory == "off":
+        raise LifespanUnsupported("this handler was made with lifespan='off'")
     await _expect(receive, "lifespan.startup")
     phase = "startup"
     try:

@@ -9,6 +9,7 @@ from penstock.handler.exceptions import (
     BadRequest,
     HttpError,
     ImproperlyConfigured,
+    Resolver404,
     SuspiciousOperation,
     WebSocketDisconnect,
 )
@@ -17,8 +18,8 @@ from penstock.handler.signals import (
     websocket_connected,
     websocket_disconnected,
 )
-from penstock.handler.threads import thread_scope
-from penstock.handler.websocket import CONNECTING, OPEN, WebSocket
+from penstock.handler.threads import ThreadScope
+from penstock.handler.websockets import CONNECTING, OPEN, WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -87,7 +88,10 @@ def build_websocket_chain(router: Any, factories: Iterable[Callable[[Chain], Cha
     """
 
     async def chain(ws: WebSocket) -> Any:
-        ws.resolver_match = match = router.resolve_websocket(ws.path_info)
+        resolve = getattr(router, "resolve_websocket", None)
+        if resolve is None:  # one view for everything, or a table of another library
+            raise Resolver404(ws.path_info)
+        ws.resolver_match = match = resolve(ws.path_info)
         view, args, kwargs = match
         return await view(ws, *args, **kwargs)
 
@@ -128,7 +132,7 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
         await ws.wait_for_connect()
     except WebSocketDisconnect:
         return
-    async with thread_scope(handler.threads):
+    async with ThreadScope(handler.threads):
         sender = type(handler)
         await websocket_connected.asend_robust(sender, scope=scope, websocket=ws)
         try:
@@ -143,25 +147,30 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
 
 
 async def _run(handler: ASGIHandler, ws: WebSocket) -> None:
+    chain = handler.websocket_chain or build_websocket_chain(handler.router, ())
     try:
-        chain = handler.websocket_chain or build_websocket_chain(handler.router, ())
         result = await chain(ws)
-        if result is not None and ws.accepted:
-            await result.aclose()
-            raise TypeError(
-                f"the WebSocket view of {ws.path!r} returned {result!r} after accept: "
-                "a response can only refuse a connection"
-            )
     except WebSocketDisconnect:
         if not ws.closed:  # of another connection that the view used
             await ws.close()
     except Exception as error:
         await _end_with_error(handler, ws, error)
     else:
-        if ws.connection_state == CONNECTING:
-            await ws.deny(result)
-        elif ws.connection_state == OPEN:
-            await ws.close()
+        await _end_with_result(handler, ws, result)
+
+
+async def _end_with_result(handler: ASGIHandler, ws: WebSocket, result: Any) -> None:
+    if ws.connection_state == CONNECTING:
+        await ws.deny(result)
+    elif result is not None and ws.accepted:
+        await result.aclose()
+        error = TypeError(
+            f"the WebSocket view of {ws.path!r} returned {result!r} after accept: "
+            "a response can only refuse a connection"
+        )
+        await _end_with_error(handler, ws, error)
+    elif ws.connection_state == OPEN:
+        await ws.close()
 
 
 async def _end_with_error(handler: ASGIHandler, ws: WebSocket, error: Exception) -> None:

@@ -12,7 +12,7 @@ from penstock.handler.testing.answer import Answer
 from penstock.handler.testing.blocking import Client
 from penstock.handler.testing.client import AsyncClient, TooManyRedirects
 from penstock.handler.testing.exchange import LifespanFailed
-from penstock.handler.testing.websocket import WebSocketDenied
+from penstock.handler.testing.session import WebSocketDenied
 
 __all__ = [
     "Answer",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from penstock.handler.testing.answer import Answer
     from penstock.handler.testing.exchange import Application
-    from penstock.handler.testing.websocket import WebSocketSession
+    from penstock.handler.testing.session import WebSocketSession
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Client:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        tb: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             self._run(self._client.__aexit__(kind, error, traceback))

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from penstock.handler.testing.answer import Answer, Head, StreamedAnswer
 from penstock.handler.testing.encoding import body_of, host_of, pairs, raw, scope_for
 from penstock.handler.testing.exchange import HTTPExchange, LifespanRun
-from penstock.handler.testing.websocket import WebSocketSession
+from penstock.handler.testing.session import WebSocketSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping

@@ -13,7 +13,7 @@ Source: ASGI specification, WebSocket 2.5; RFC 6455 for close codes and reasons.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.connection import Connection
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from penstock.handler.config import HandlerConfig
 
-CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
+CONNECTING: Final = "connecting"
+OPEN: Final = "open"
+CLOSED: Final = "closed"
 State = Literal["connecting", "open", "closed"]
 
 DENIAL_EXTENSION = "websocket.http.response"
