@@ -18,12 +18,11 @@ from penstock.handler.exchange import Exchange
 from penstock.handler.finalization import Finalization
 from penstock.handler.receiving import read_body
 from penstock.handler.request import ASGIRequest
-from penstock.handler.routing import Router
 from penstock.handler.sending import transmit
-from penstock.handler.threads import ThreadPool, thread_scope
+from penstock.handler.threads import ThreadPool, ThreadScope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
     from penstock.handler.config import HandlerConfig
 
@@ -60,6 +59,7 @@ class ASGIHandler(DuckMethods, BaseHandler):
         self.finalization = Finalization(self.config)
         self.websocket_chain: Any = None
         self._abandoned: set[asyncio.Task[Any]] = set()
+        self._has_mounts = bool(getattr(self.router, "has_mounts", False))
         self.load_middleware(is_async=True)
         websocket_middleware = tuple(websocket_middleware)
         if websocket_middleware or getattr(self.router, "has_websockets", False):
@@ -71,16 +71,16 @@ class ASGIHandler(DuckMethods, BaseHandler):
         """Serve one scope; ``ValueError`` for a type that is none of http, websocket, lifespan."""
         kind = scope["type"]
         if kind == "http":
-            mounted = self._mounted(kind, scope)
-            if mounted is not None:
-                await mounted[0](mounted[1], receive, send)
+            if self._has_mounts and await self._serve_mounted(kind, scope, receive, send):
                 return
-            async with thread_scope(self.threads):
+            threads = ThreadScope(self.threads)
+            threads.enter()
+            try:
                 await self.handle(scope, receive, send)
+            finally:
+                threads.leave()
         elif kind == "websocket":
-            mounted = self._mounted(kind, scope)
-            if mounted is not None:
-                await mounted[0](mounted[1], receive, send)
+            if self._has_mounts and await self._serve_mounted(kind, scope, receive, send):
                 return
             await self.handle_websocket(scope, receive, send)
         elif kind == "lifespan":
@@ -88,16 +88,14 @@ class ASGIHandler(DuckMethods, BaseHandler):
         else:
             raise ValueError(f"scope type {kind!r}: expected http, websocket or lifespan")
 
-    def _mounted(self, kind: str, scope: Any) -> tuple[Any, dict[str, Any]] | None:
-        """The application that is mounted for this scope, and its own scope."""
-        router = self.router
-        if not isinstance(router, Router) or not router.has_mounts:
-            return None
+    async def _serve_mounted(self, kind: str, scope: Any, receive: Any, send: Any) -> bool:
+        """Hand the scope to the application that is mounted for it; whether there is one."""
         script_name = self._script_name(scope)
-        found = router.find_mount(kind, below(scope["path"], script_name))
+        found = self.router.find_mount(kind, below(scope["path"], script_name))
         if found is None or (found.inside and kind == "http"):
-            return None
-        return found.view, found.child_scope(scope, script_name)
+            return False
+        await found.view(found.child_scope(scope, script_name), receive, send)
+        return True
 
     def _script_name(self, scope: Any) -> str:
         name = self.config.force_script_name
@@ -105,17 +103,17 @@ class ASGIHandler(DuckMethods, BaseHandler):
 
     # HTTP.
 
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+    def handle(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Serve one HTTP request; when it returns, nothing of the request is left behind."""
-        await Exchange(self, scope, receive, send).run()
+        return Exchange(self, scope, receive, send).run()
 
-    async def read_body(self, receive: Any) -> Any:
+    def read_body(self, receive: Any) -> Awaitable[Any]:
         """Receive the whole body: bytes, or a ``SpooledBody`` at its start.
 
         Raises ``RequestAborted`` if the client goes away, ``RequestTimeout`` and
         ``RequestDataTooBig`` as the settings say.
         """
-        return await read_body(receive, self.config)
+        return read_body(receive, self.config)
 
     def streams_body(self, scope: Any) -> bool:
         """Whether the view shall run while the body arrives: the setting's, or the route's."""
@@ -158,13 +156,12 @@ class ASGIHandler(DuckMethods, BaseHandler):
         """Return the response after the settings' ``finalizers``; a failing step is left out."""
         return await self.finalization.run(request, response)
 
-    async def send_response(self, response: Any, send: Any, request: Any = None) -> None:
+    def send_response(self, response: Any, send: Any, request: Any = None) -> Awaitable[None]:
         """Send the response to ``request`` (without one: to a GET)."""
         if request is None:
-            await transmit(response, send, config=self.config)
-            return
+            return transmit(response, send, config=self.config)
         extensions = request.scope.get("extensions")
-        await transmit(
+        return transmit(
             response, send, method=request.method, extensions=extensions, config=self.config
         )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import types
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync
 
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured
 from penstock.handler.failsafe import Failsafe, log_response
+from penstock.handler.hops import in_request_thread
 from penstock.handler.middleware import Chain, adapt_method_mode
 from penstock.handler.routing import Route, Router
 
@@ -51,12 +53,8 @@ class BaseHandler:
         """Build the chain for async or for sync callers; a failure leaves no chain behind."""
         chain = Chain(self.failsafe, self.config)
 
-        async def core(request: Any) -> Any:
-            return await self._get_response_async(request, chain)
-
-        def core_sync(request: Any) -> Any:
-            return self._get_response(request, chain)
-
+        core = partial(self._get_response_async, chain)
+        core_sync = partial(self._get_response, chain)
         chain.build(self.middleware, core, core_sync, is_async=is_async)
         if not is_async:
             self._sync_chain = chain
@@ -104,7 +102,7 @@ class BaseHandler:
 
     # The core: what all middleware is around.
 
-    async def _get_response_async(self, request: Any, chain: Chain) -> Any:
+    async def _get_response_async(self, chain: Chain, request: Any) -> Any:
         match = self.resolve_request(request)
         view, args, kwargs = match
         response = None
@@ -115,7 +113,7 @@ class BaseHandler:
                 if is_async_view(match, view):
                     response = await view(request, *args, **kwargs)
                 else:
-                    response = await _hop(match, view)(request, *args, **kwargs)
+                    response = await in_request_thread(view, request, *args, **kwargs)
             except Exception as error:
                 response = await self.process_exception_by_middleware(error, request, chain)
                 if response is None:
@@ -128,11 +126,11 @@ class BaseHandler:
 
     async def _render(self, request: Any, response: Any, chain: Chain) -> Any:
         for method, is_async in chain.template:
-            response = await adapt(method, is_async)(request, response)
+            response = await _called(method, is_async, request, response)
             self.check_response(response, method, _hook_name(method))
         render = response.render
         try:
-            return await adapt(render, is_async_callable(render))()
+            return await _called(render, is_async_callable(render))
         except Exception as error:
             answer = await self.process_exception_by_middleware(error, request, chain)
             if answer is None:
@@ -149,7 +147,7 @@ class BaseHandler:
         hooks = self._exception_middleware if chain is None else chain.exception
         return await _first(hooks, request, exception) if hooks else None
 
-    def _get_response(self, request: Any, chain: Chain) -> Any:
+    def _get_response(self, chain: Chain, request: Any) -> Any:
         match = self.resolve_request(request)
         view, args, kwargs = match
         response = _first_sync(chain.view, request, view, args, kwargs)
@@ -268,18 +266,8 @@ def is_async_view(match: Any, view: Any) -> bool:
     return is_async_callable(view)
 
 
-def _hop(match: Any, view: Any) -> Callable[..., Any]:
-    route = getattr(match, "route", None)
-    if isinstance(route, Route) and route.view is view:
-        if route.hop is None:
-            route.hop = sync_to_async(view)
-        return route.hop
-    return sync_to_async(view)
-
-
-def adapt(method: Callable[..., Any], is_async: bool) -> Callable[..., Any]:  # noqa: FBT001
-    """The method as an async callable."""
-    return method if is_async else sync_to_async(method)
+async def _called(method: Callable[..., Any], is_async: bool, *args: Any) -> Any:  # noqa: FBT001
+    return await (method(*args) if is_async else in_request_thread(method, *args))
 
 
 async def _first(hooks: Hooks, *args: Any) -> Any:
@@ -295,7 +283,7 @@ async def _first(hooks: Hooks, *args: Any) -> Any:
             while index < len(hooks) and not hooks[index][1]:
                 run.append(hooks[index][0])
                 index += 1
-            result = await sync_to_async(_first_of)(run, *args)
+            result = await in_request_thread(_first_of, run, *args)
         if result is not None:
             return result
     return None

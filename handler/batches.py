@@ -7,8 +7,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
-
+from penstock.handler.hops import in_request_thread
 from penstock.handler.tasks import settle
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class SyncParts:
         nap = _BATCH_SECONDS
         while True:
             if self._hop is None and not self._ended:
-                self._hop = asyncio.ensure_future(sync_to_async(self._fill)())
+                self._hop = asyncio.ensure_future(in_request_thread(self._fill))
             if self._hop is not None:
                 await asyncio.wait({self._hop}, timeout=nap)
                 if self._hop.done():

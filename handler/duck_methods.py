@@ -126,6 +126,6 @@ class DuckMethods:
 async def _call(function: Callable[..., Any], *args: Any) -> Any:
     if is_async_callable(function):
         return await function(*args)
-    from asgiref.sync import sync_to_async
+    from penstock.handler.hops import in_request_thread
 
-    return await sync_to_async(function)(*args)
+    return await in_request_thread(function, *args)

@@ -16,7 +16,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.receiving import StreamBody
 from penstock.handler.routing import current_router
-from penstock.handler.sending import close_response
+from penstock.handler.sending import close_response, closed_at_once
 from penstock.handler.signals import got_request_exception, request_finished, request_started
 from penstock.handler.tasks import settle
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from penstock.handler.asgi import ASGIHandler
 
 logger = logging.getLogger("penstock.request")
+# Seconds before anybody listens for a disconnect: most requests are over by then, and a task that
+# listens costs more than all the rest of a small one.
+_UNWATCHED = 0.005
 
 
 class Stopped(HandlerError):
@@ -43,7 +46,7 @@ class Exchange:
 
     The work (middleware, view, sending, clean-up) is one task. The caller's task waits for it, and
     finishes the clean-up if the work was cut short in it. A listener for disconnects is started
-    only once the work waits for something, because before that it could not be interrupted.
+    only after some milliseconds.
 
     ``reason`` says why the work was cut short: disconnect, deadline or cancelled.
     """
@@ -96,8 +99,7 @@ class Exchange:
         if request_started.receivers:
             await request_started.asend_robust(sender=type(handler), scope=self.scope)
         await self._make_request(failure)
-        self._task = task = self._loop.create_task(self._work())
-        task.add_done_callback(self._wake_up)
+        self._task = task = self._loop.create_task(self._work_and_wake())
         self._arm()
         await self._join()
         await self._clean_up()
@@ -162,6 +164,13 @@ class Exchange:
         self._responses.append(response)
 
     # The work.
+
+    async def _work_and_wake(self) -> None:
+        # A callback of the task would wake the caller one pass of the loop later.
+        try:
+            await self._work()
+        finally:
+            self._wake_up(None)
 
     async def _work(self) -> None:
         handler, request = self.handler, self.request
@@ -278,7 +287,7 @@ class Exchange:
         config, hints = self.handler.config, self.extensions.get("penstock") or {}
         listens = config.listen_for_disconnect
         if listens is True or (listens == "auto" and not hints.get("no_disconnect")):
-            self._loop.call_soon(self._watch)
+            self._loop.call_later(_UNWATCHED, self._watch)
         deadline = hints.get("deadline")
         if config.response_timeout is not None:
             own = self._loop.time() + config.response_timeout
@@ -393,13 +402,16 @@ class Exchange:
 
     async def _clean_up(self) -> None:
         while self._responses:
-            await self._uninterrupted(self._close(self._responses.pop(0)))
+            response = self._responses.pop(0)
+            if not closed_at_once(response):
+                await self._uninterrupted(self._close(response))
         request = self.request
         if request is not None:
-            try:
-                request.close()
-            except Exception:
-                logger.exception("closing the request failed")
+            if "_form" in request.__dict__:
+                try:
+                    request.close()
+                except Exception:
+                    logger.exception("closing the request failed")
             background = request.__dict__.get("_background")
             while background:
                 await self._uninterrupted(_run_background(*background.pop(0)))
@@ -443,8 +455,8 @@ async def _run_background(function: Any, args: Any, kwargs: Any) -> None:
         if is_async_callable(function):
             await function(*args, **kwargs)
         else:
-            from asgiref.sync import sync_to_async
+            from penstock.handler.hops import in_request_thread
 
-            await sync_to_async(function)(*args, **kwargs)
+            await in_request_thread(function, *args, **kwargs)
     except Exception:
         logger.exception("a background task failed: %r", function)

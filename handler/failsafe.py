@@ -217,9 +217,9 @@ async def _called(handler: Callable[..., Any], request: Any, error: BaseExceptio
     if is_async_callable(handler):
         response = await handler(request, error)
     else:
-        from asgiref.sync import sync_to_async
+        from penstock.handler.hops import in_request_thread
 
-        response = await sync_to_async(handler)(request, error)
+        response = await in_request_thread(handler, request, error)
     if not hasattr(response, "status_code"):
         raise TypeError(f"error handler {handler!r} returned {response!r}: expected a response")
     return response
@@ -231,9 +231,9 @@ async def _rendered(response: Any) -> Any:
         return response
     if is_async_callable(render):
         return await render()
-    from asgiref.sync import sync_to_async
+    from penstock.handler.hops import in_request_thread
 
-    return await sync_to_async(render)()
+    return await in_request_thread(render)
 
 
 def log_response(

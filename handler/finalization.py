@@ -58,9 +58,9 @@ class Finalization:
                 elif name in _ORDER:  # ours, which do not block
                     finished = step(request, response)
                 else:
-                    from asgiref.sync import sync_to_async
+                    from penstock.handler.hops import in_request_thread
 
-                    finished = await sync_to_async(step)(request, response)
+                    finished = await in_request_thread(step, request, response)
                 if not hasattr(finished, "status_code"):
                     raise TypeError(f"it returned {finished!r}: expected a response")  # noqa: TRY301
             except Exception:
@@ -129,8 +129,8 @@ def _by_status(pages: Mapping[int, Callable[..., Any]]) -> Callable[..., Any]:
             return response
         if is_async_callable(page):
             return await page(request, response)
-        from asgiref.sync import sync_to_async
+        from penstock.handler.hops import in_request_thread
 
-        return await sync_to_async(page)(request, response)
+        return await in_request_thread(page, request, response)
 
     return step

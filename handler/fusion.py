@@ -10,7 +10,7 @@ from __future__ import annotations
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
+from penstock.handler.hops import in_request_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,17 +89,15 @@ class FusedGroup:
                         response = failsafe.response_for_sync(request, error)
             return response
 
-        hop_in, hop_out = sync_to_async(go_in), sync_to_async(go_out)
-
         async def fused(request: Any) -> Any:
             start = last
             response = None
             if inwards:
-                response, start = await hop_in(request)
+                response, start = await in_request_thread(go_in, request)
             if response is None:
                 response = await below(request)
                 if outwards:
-                    response = await hop_out(request, response, start)
+                    response = await in_request_thread(go_out, request, response, start)
             return response
 
         return fused

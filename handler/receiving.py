@@ -14,7 +14,7 @@ from penstock.handler.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
 
     from penstock.handler.body import SpooledBody
     from penstock.handler.config import HandlerConfig
@@ -29,15 +29,7 @@ async def receive_part(receive: Receive, patience: float | None) -> tuple[bytes,
     the message takes longer than ``patience`` seconds.
     """
     try:
-        if patience is None:
-            message = await receive()
-        else:
-            async with asyncio.timeout(patience) as limit:
-                message = await receive()
-    except TimeoutError:
-        if patience is not None and limit.expired():
-            raise RequestTimeout(f"no part of the body came for {patience} s") from None
-        raise RequestAborted("the connection timed out") from None
+        message = await (receive() if patience is None else _in_time(receive, patience))
     except OSError as error:
         raise RequestAborted(str(error)) from error
     kind = message["type"]
@@ -46,6 +38,47 @@ async def receive_part(receive: Receive, patience: float | None) -> tuple[bytes,
     if kind == "http.disconnect":
         raise RequestAborted("the client closed the connection before the body was complete")
     raise ASGIProtocolError(f"expected http.request or http.disconnect, got {kind!r}")
+
+
+async def _in_time(receive: Receive, patience: float) -> Any:
+    """The next message, within ``patience`` seconds; no timer is set if it is there already."""
+    steps = receive().__await__()
+    try:
+        waiting_for = next(steps)
+    except StopIteration as stop:
+        return stop.value
+    try:
+        async with asyncio.timeout(patience) as limit:
+            return await _Resumed(steps, waiting_for)
+    except TimeoutError:
+        if limit.expired():
+            raise RequestTimeout(f"no part of the body came for {patience} s") from None
+        raise
+
+
+class _Resumed:
+    """The rest of an awaitable whose first step was made: it gave ``waiting_for``."""
+
+    def __init__(self, steps: Any, waiting_for: Any) -> None:
+        self._steps = steps
+        self._waiting_for = waiting_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        # What `yield from` does (PEP 380), from its second step on.
+        given = self._waiting_for
+        while True:
+            try:
+                value = yield given
+            except BaseException as error:
+                try:
+                    given = self._steps.throw(error)
+                except StopIteration as stop:
+                    return stop.value
+            else:
+                try:
+                    given = self._steps.send(value)
+                except StopIteration as stop:
+                    return stop.value
 
 
 async def read_body(receive: Receive, config: HandlerConfig) -> bytes | SpooledBody:

@@ -62,7 +62,6 @@ class Route:
         }
         self.regex = self._compile() if self.converters else None
         self.order = 0
-        self.hop: Callable[..., Any] | None = None  # the view as an async callable, made on demand
 
     def __repr__(self) -> str:
         return f"<{self.kind} route {self.pattern!r}>"

@@ -286,29 +286,34 @@ def _pieces(part: Any, size: int, limit: int) -> Iterator[bytes]:
         yield bytes(view[start : start + limit])
 
 
+def closed_at_once(response: Any) -> bool:
+    """Close a response of ours that has nothing to close; whether it was one."""
+    if isinstance(response, HttpResponseBase):
+        response._handler_class = None  # noqa: SLF001
+        if not response._resource_closers:  # noqa: SLF001
+            response.closed = True
+        return response.closed
+    return False
+
+
 async def close_response(response: Any) -> None:
     """Run the closers of a response that a handler has taken over; it sends no signal itself."""
     if isinstance(response, HttpResponseBase):
         response._handler_class = None  # noqa: SLF001
-        if response.closed:
-            return
-        if not response._resource_closers:  # noqa: SLF001
-            response.closed = True
-            return
         await response.aclose()
         return
     if getattr(response, "closed", False):
         return
-    from asgiref.sync import sync_to_async
+    from penstock.handler.hops import in_request_thread
 
     closers = getattr(response, "_resource_closers", None)
     if closers is None:
-        await sync_to_async(response.close)()
+        await in_request_thread(response.close)
         return
     # Django's own close() would send Django's request_finished, which the handler does.
     response.closed = True
     run, closers[:] = list(closers), []
-    await sync_to_async(_run_all)(run)
+    await in_request_thread(_run_all, run)
 
 
 def _run_all(closers: list[Callable[[], object]]) -> None:

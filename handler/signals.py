@@ -151,9 +151,9 @@ class Signal(BlinkerSignal):
         named = {"signal": self, "sender": sender, **named}
         results: list[tuple[Receiver, Any]] = []
         if sync:
-            from asgiref.sync import sync_to_async
+            from penstock.handler.hops import in_request_thread
 
-            results = await sync_to_async(_call)(sync, named, robust=robust)
+            results = await in_request_thread(_call, sync, named, robust=robust)
         if async_:
             results += await _gather(async_, named, robust=robust)
         return results
