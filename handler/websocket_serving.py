@@ -128,6 +128,8 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
+    if "state" not in scope:  # a server without lifespan state
+        ws.state = dict(handler.state)
     try:
         await ws.wait_for_connect()
     except WebSocketDisconnect:
