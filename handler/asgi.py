@@ -135,6 +135,8 @@ class ASGIHandler(DuckMethods, BaseHandler):
             request = self.request_class(scope, body_file, self.config)
         except Exception as error:
             return None, self.failsafe.response_to_bad_scope(error)
+        if self.state and "state" not in scope:
+            request.state = dict(self.state)  # a server that ran the lifespan, but keeps no state
         length = getattr(body_file, "size", None)
         if length is None and isinstance(body_file, bytes):
             length = len(body_file)

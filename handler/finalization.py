@@ -67,11 +67,18 @@ class Finalization:
                 logger.exception("finalizer %s failed and is left out", name)
                 continue
             if finished is not response:
-                # What the step replaced is closed when its successor is.
-                finished.add_closer(response.aclose)
-                finished._handler_class = response._handler_class = None  # noqa: SLF001
+                _take_over(finished, response)
                 response = finished
         return response
+
+
+def _take_over(successor: Any, response: Any) -> None:
+    """Have what the replaced response holds closed with its successor."""
+    successor._handler_class = None  # noqa: SLF001 - the handler sends the signal
+    closers = response._resource_closers  # noqa: SLF001
+    if closers:
+        successor._resource_closers += closers  # noqa: SLF001
+        closers.clear()
 
 
 def _step(entry: Any) -> tuple[str, Callable[..., Any]]:
@@ -107,10 +114,10 @@ def _range(request: Any, response: Any) -> Any:
     return apply_range(request, response)
 
 
-def _gzip(request: Any, response: Any) -> Any:
+async def _gzip(request: Any, response: Any) -> Any:
     from penstock.handler.compression import compress
 
-    return compress(request, response)
+    return await compress(request, response)
 
 
 def _fixed_headers(headers: Mapping[str, str]) -> Callable[..., Any]:
