@@ -17,9 +17,7 @@ from penstock.handler.offloading import in_thread
 from penstock.handler.streaming import StreamingHttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-_END = object()
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 
 class FileMissing(Http404, FileNotFoundError):
@@ -57,12 +55,8 @@ class FileResponse(StreamingHttpResponse):
         super().__init__(source, *args, **kwargs)
 
     def _set_streaming_content(self, parts: Any) -> None:
-        self.size: int | None = None
-        """The length of the whole, if parts of it can be sent; see ``select``."""
-        self._file: Any = None
+        self._file: _Blocks | None = None
         self._path: str | None = None
-        self._origin = 0
-        self._pieces: list[bytes | tuple[int, int]] | None = None
         if isinstance(parts, str | os.PathLike):
             self._open(os.path.abspath(parts))
         elif hasattr(parts, "read"):
@@ -88,49 +82,37 @@ class FileResponse(StreamingHttpResponse):
         self.headers.setdefault("Accept-Ranges", "bytes")
 
     def _take_file(self, file: Any) -> None:
-        self._file = file
         close = getattr(file, "aclose", None) or getattr(file, "close", None)
         if close is not None:
             self._resource_closers.append(close)
         name = getattr(file, "name", "")
         name = name if isinstance(name, str) else ""
-        if iscoroutinefunction(file.read):
-            self._iterator = _async_blocks(self)
-        else:
-            self._iterator = _thread_blocks(self)
-            self._measure(file, name)
-        self.is_async = True
-        self._describe(os.path.basename(self.filename or name))
-
-    def _measure(self, file: Any, name: str) -> None:
-        seekable = hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable())
-        length = None
-        if seekable and hasattr(file, "tell"):
-            self._origin = file.tell()
-            file.seek(0, os.SEEK_END)
-            length = self.size = max(0, file.tell() - self._origin)
-            file.seek(self._origin)
-        elif hasattr(file, "tell") and hasattr(file, "getbuffer"):
-            length = file.getbuffer().nbytes - file.tell()
-        elif hasattr(file, "tell") and os.path.exists(name):
-            length = os.path.getsize(name) - file.tell()
+        self._file = _Blocks(file, self.block_size)
+        self._iterator, self.is_async = self._file, True
+        length = self._file.measure(name)
         if length is not None:
             self["Content-Length"] = length
-
-    def _describe(self, filename: str) -> None:
+        filename = os.path.basename(self.filename or name)
         if not self._type_is_given:
             self["Content-Type"] = media_type(filename)
         disposition = content_disposition(filename, as_attachment=self.as_attachment)
         if disposition is not None:
             self["Content-Disposition"] = disposition
 
-    def select(self, start: int, stop: int) -> None:
-        """Send this part only; positions count from where the file stood."""
-        self._pieces = [(start, stop)]
+    @property
+    def size(self) -> int | None:
+        """The length of the whole, if parts of it can be selected."""
+        return None if self._file is None else self._file.size
 
-    def select_pieces(self, pieces: list[bytes | tuple[int, int]]) -> None:
-        """Send these parts, and the bytes that stand between them."""
-        self._pieces = pieces
+    def select(self, pieces: Sequence[bytes | tuple[int, int]]) -> None:
+        """Send these parts, and the bytes that stand between them.
+
+        A part is its first position and the one after its last; positions count from where the
+        file stood.
+        """
+        if self.size is None or self._file is None:
+            raise ValueError("parts can be selected of files of known size only")
+        self._file.pieces = pieces
 
     @property
     def has_validators(self) -> bool:
@@ -140,59 +122,92 @@ class FileResponse(StreamingHttpResponse):
     @property
     def sendable_path(self) -> str | None:
         """The absolute path, if exactly the file at that path is to be sent."""
-        return self._path if self._pieces is None else None
+        return self._path if self._file is not None and self._file.pieces is None else None
 
     def sendable_descriptor(self) -> tuple[int, int, int] | None:
         """Descriptor, offset and count, if one part of a real file is to be sent."""
-        if self.size is None:
+        return None if self._file is None else self._file.window()
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._file is None or self._file.is_async:
+            return super().__iter__()
+        return iter(self._file.read())
+
+
+class _Blocks:
+    """A file from its position on, or the pieces selected of it, block by block."""
+
+    def __init__(self, file: Any, block_size: int) -> None:
+        self.file = file
+        self.is_async = iscoroutinefunction(file.read)
+        self.size: int | None = None
+        self.pieces: Sequence[bytes | tuple[int, int]] | None = None
+        self._block_size = block_size
+        self._origin = 0
+        self._reading: Iterator[bytes] | None = None
+
+    def measure(self, name: str) -> int | None:
+        """Return the length that will be sent, if it can be known; ``size`` if parts can be."""
+        file = self.file
+        if self.is_async or not hasattr(file, "tell"):
             return None
-        pieces = self._pieces or [(0, self.size)]
+        if hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable()):
+            self._origin = file.tell()
+            file.seek(0, os.SEEK_END)
+            self.size = max(0, file.tell() - self._origin)
+            file.seek(self._origin)
+            return self.size
+        if hasattr(file, "getbuffer"):
+            return int(file.getbuffer().nbytes - file.tell())
+        if os.path.exists(name):
+            return int(os.path.getsize(name) - file.tell())
+        return None
+
+    def window(self) -> tuple[int, int, int] | None:
+        """Descriptor, offset and count, if that is all there is to it."""
+        if self.size is None or not isinstance(self.file, io.FileIO | io.BufferedReader):
+            return None
+        pieces = [(0, self.size)] if self.pieces is None else self.pieces
         if len(pieces) != 1 or isinstance(pieces[0], bytes):
             return None
-        if not isinstance(self._file, io.FileIO | io.BufferedReader):
-            return None
-        descriptor: int = self._file.fileno()
+        descriptor = self.file.fileno()
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         start, stop = pieces[0]
         return descriptor, self._origin + start, stop - start
 
-    def __iter__(self) -> Iterator[bytes]:
-        if self._file is None or iscoroutinefunction(self._file.read):
-            return super().__iter__()
-        return self._blocks()
-
-    def _blocks(self) -> Iterator[bytes]:
-        """Read what is selected, block by block."""
-        file = self._file
-        pieces = self._pieces
-        if pieces is None:
-            if self.size is None:
-                while block := file.read(self.block_size):
-                    yield block
-                return
-            pieces = [(0, self.size)]
-        for piece in pieces:
+    def read(self) -> Iterator[bytes]:
+        """Read a file that is not async."""
+        file = self.file
+        if self.size is None:
+            while block := file.read(self._block_size):
+                yield block
+            return
+        for piece in [(0, self.size)] if self.pieces is None else self.pieces:
             if isinstance(piece, bytes):
                 yield piece
                 continue
             start, stop = piece
             file.seek(self._origin + start)
             left = stop - start
-            while left > 0 and (block := file.read(min(self.block_size, left))):
+            while left > 0 and (block := file.read(min(self._block_size, left))):
                 left -= len(block)
                 yield block
 
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
 
-async def _thread_blocks(response: FileResponse) -> AsyncIterator[bytes]:
-    blocks = response._blocks()  # noqa: SLF001 - the other half of the class
-    while (block := await in_thread(next, blocks, _END)) is not _END:
-        yield response.make_bytes(block)
-
-
-async def _async_blocks(response: FileResponse) -> AsyncIterator[bytes]:
-    while block := await response._file.read(response.block_size):  # noqa: SLF001
-        yield response.make_bytes(block)
+    async def __anext__(self) -> bytes:
+        """The next block; no generator, so that nothing has to be closed but the file."""
+        if self.is_async:
+            block = await self.file.read(self._block_size)
+        else:
+            if self._reading is None:
+                self._reading = self.read()
+            block = await in_thread(next, self._reading, None)
+        if not block:
+            raise StopAsyncIteration
+        return bytes(block)
 
 
 def content_disposition(filename: str, *, as_attachment: bool) -> str | None:

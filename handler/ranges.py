@@ -90,7 +90,7 @@ def apply_range(request: Any, response: Any) -> Any:
         response["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         response["Content-Length"] = stop - start
         if response.streaming:
-            response.select(start, stop)
+            response.select([(start, stop)])
         else:
             response.content = response.content[start:stop]
         return response
@@ -99,7 +99,7 @@ def apply_range(request: Any, response: Any) -> Any:
         piece[1] - piece[0] if isinstance(piece, tuple) else len(piece) for piece in pieces
     )
     if response.streaming:
-        response.select_pieces(pieces)
+        response.select(pieces)
     else:
         content = response.content
         response.content = b"".join(
