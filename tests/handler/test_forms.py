@@ -33,7 +33,9 @@ from penstock.handler.request import ASGIRequest
 from penstock.handler.uploads import FileUploadHandler, UploadedFile, safe_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Read = Callable[[ASGIRequest], tuple[Any, Any]]
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=BoUnDaRy"
@@ -87,9 +89,6 @@ def read_async(request: ASGIRequest) -> tuple[Any, Any]:
 @pytest.fixture(params=[read_sync, read_async], ids=["sync", "async"])
 def read(request: pytest.FixtureRequest) -> Any:
     return request.param
-
-
-Read = "Callable[[ASGIRequest], tuple[Any, Any]]"
 
 
 def open_files() -> set[str]:

@@ -133,7 +133,7 @@ def test_copies_are_mutable_and_pickles_come_back() -> None:
         values.update({}, {})
 
 
-class InMemory(MemoryFileUploadHandler):
+class InMemory(MemoryFileUploadHandler):  # type: ignore[misc]
     """Django's own looks at a setting of the project first."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:

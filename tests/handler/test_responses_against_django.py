@@ -89,7 +89,7 @@ def file(
     def build(http: Any) -> Any:
         opened = io.BytesIO(content)
         if name is not None:
-            opened.name = name  # type: ignore[attr-defined]
+            opened.name = name
         opened.seek(at)
         return http.FileResponse(opened, **options)
 

@@ -137,8 +137,8 @@ def test_either_kind_can_be_read_either_way() -> None:
         assert await anext(iterator) == b"0"
         assert pulled == [0]
         assert await collect(iterator) == [b"1", b"2"]
-        from_thread = await sync_to_async(list)(StreamingHttpResponse(AsyncSource("a", "b")))
-        assert from_thread == [b"a", b"b"]
+        response = StreamingHttpResponse(AsyncSource("a", "b"))
+        assert await sync_to_async(lambda: list(response))() == [b"a", b"b"]
 
     asyncio.run(main())
     assert list(StreamingHttpResponse(AsyncSource("a", "b"))) == [b"a", b"b"]
