@@ -263,7 +263,7 @@ class Connection:
         try:
             bits = urlsplit(target)
         except ValueError:  # such as a bracket that is not closed: not a URL, so a path
-            return iri_to_uri(here + quote(target, safe=_SAFE_IN_PATH))
+            return f"{here}/{quote(target, safe=_SAFE_IN_PATH)}"
         if bits.scheme and bits.netloc:
             return iri_to_uri(target)
         if (

@@ -106,7 +106,7 @@ async def read_body(receive: Receive, config: HandlerConfig) -> bytes | SpooledB
                 raise _too_big(limit)
             if part:
                 await spool.feed(part)
-        spool.finish()
+        await spool.finish()
     except BaseException:
         spool.close()
         raise
