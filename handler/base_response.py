@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from contextvars import ContextVar
-from io import FileIO
 from typing import TYPE_CHECKING, Any
 
+from penstock.handler.closing import acall_closers, call_closers
 from penstock.handler.cookies import ResponseCookies, fill_cookie
 from penstock.handler.headers import ResponseHeaders
 
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 _CHARSET = re.compile(r';\s*charset="?(?P<charset>[^\s;"]*)', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
-_HTML_UTF_8 = ("Content-Type", ("text/html; charset=utf-8",))
+# What is remembered is bounded: a content type may come from a client.
+_MOST_TYPES = 64
 
 default_charset: ContextVar[str] = ContextVar("penstock.handler default charset", default="utf-8")
 """The charset of responses that name none; a handler sets it for the requests it serves."""
@@ -36,6 +36,9 @@ class HttpResponseBase:
 
     status_code: int = 200
     streaming: bool = False
+    closed: bool = False
+    _charset: str | None = None
+    _reason_phrase: str | None = None
 
     # Who sends request_finished when the response is closed by hand; a handler sets it to None,
     # because then it sends the signal itself.
@@ -49,33 +52,31 @@ class HttpResponseBase:
         charset: str | None = None,
         headers: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
     ) -> None:
-        self.headers = ResponseHeaders(headers)
-        self._charset = charset
-        if "content-type" not in self.headers:
-            self._set_content_type(content_type)
-        elif content_type:
-            raise ValueError(
-                f"expected the content type once, got content_type={content_type!r} "
-                f"and in headers {self.headers['content-type']!r}"
+        if charset is not None:
+            self._charset = charset
+        if headers is None:
+            self.headers = _headers_with_type(
+                self._default_type() if content_type is None else content_type
             )
+        else:
+            self.headers = ResponseHeaders(headers)
+            if "content-type" not in self.headers:
+                self.headers["Content-Type"] = content_type or self._default_type()
+            elif content_type:
+                raise ValueError(
+                    f"expected the content type once, got content_type={content_type!r} "
+                    f"and in headers {self.headers['content-type']!r}"
+                )
         self._resource_closers: list[Callable[[], object]] = []
         self.cookies = ResponseCookies()
-        self.closed = False
         if status is not None:
             self.status_code = _status(status)
-        self._reason_phrase: str | None = None
         if reason is not None:
             self.reason_phrase = reason
 
-    def _set_content_type(self, content_type: str | None) -> None:
-        if content_type is not None:
-            self.headers["Content-Type"] = content_type
-            return
+    def _default_type(self) -> str:
         charset = default_charset.get() if self._charset is None else self._charset
-        if charset == "utf-8":
-            self.headers.set_checked("content-type", _HTML_UTF_8)
-        else:
-            self.headers["Content-Type"] = f"text/html; charset={charset}"
+        return f"text/html; charset={charset}"
 
     @property
     def reason_phrase(self) -> str:
@@ -103,9 +104,8 @@ class HttpResponseBase:
         """The charset given, else that of the content type, else the default."""
         if self._charset is not None:
             return self._charset
-        if found := _CHARSET.search(self.headers.get("content-type", "")):
-            return found["charset"]
-        return default_charset.get()
+        charset = _charset_of(self.headers.get("content-type", ""))
+        return default_charset.get() if charset is None else charset
 
     @charset.setter
     def charset(self, charset: str) -> None:
@@ -240,7 +240,7 @@ class HttpResponseBase:
             return
         self.closed = True
         closers, self._resource_closers = self._resource_closers, []
-        _call_all(closers)
+        call_closers(closers)
         self._finish()
 
     async def aclose(self) -> None:
@@ -252,20 +252,13 @@ class HttpResponseBase:
             return
         self.closed = True
         closers, self._resource_closers = self._resource_closers, []
-        interrupted: BaseException | None = None
-        while closers:
-            try:
-                await _call_first(closers)
-            except Exception as error:
-                _log_failure(self, error)
-            except BaseException as error:
-                interrupted = error
-        if self._handler_class is not None:
-            from asgiref.sync import sync_to_async
+        try:
+            await acall_closers(closers)
+        finally:
+            if self._handler_class is not None:
+                from asgiref.sync import sync_to_async
 
-            await sync_to_async(self._finish)()
-        if interrupted is not None:
-            raise interrupted
+                await sync_to_async(self._finish)()
 
     def _finish(self) -> None:
         if self._handler_class is None:
@@ -318,6 +311,32 @@ class HttpResponseBase:
 HttpResponseBase._handler_class = HttpResponseBase  # noqa: SLF001 - cannot name itself in its body
 
 
+_by_type: dict[str, ResponseHeaders] = {}
+_charsets: dict[str, str | None] = {}
+
+
+def _headers_with_type(content_type: str) -> ResponseHeaders:
+    """Headers with nothing but this; a type seen before is not checked and encoded again."""
+    headers = _by_type.get(content_type)
+    if headers is None:
+        headers = ResponseHeaders({"Content-Type": content_type})
+        headers.raw()
+        if len(_by_type) < _MOST_TYPES:
+            _by_type[content_type] = headers
+    return ResponseHeaders.of(headers)
+
+
+def _charset_of(content_type: str) -> str | None:
+    try:
+        return _charsets[content_type]
+    except KeyError:
+        found = _CHARSET.search(content_type)
+        charset = found["charset"] if found else None
+        if len(_charsets) < _MOST_TYPES:
+            _charsets[content_type] = charset
+        return charset
+
+
 def _status(status: Any) -> int:
     try:
         code = int(status)
@@ -326,53 +345,3 @@ def _status(status: Any) -> int:
     if not 100 <= code <= 599:
         raise ValueError(f"status={status!r}: expected 100 to 599")
     return code
-
-
-def _is_async(closer: Callable[[], object]) -> bool:
-    """True for coroutine functions and for ``aclose`` of an async generator."""
-    if inspect.iscoroutinefunction(closer):
-        return True
-    owner = getattr(closer, "__self__", None)
-    return inspect.isasyncgen(owner) or inspect.iscoroutinefunction(
-        getattr(closer, "__call__", None)  # noqa: B004 - the method's kind is asked for
-    )
-
-
-def _call_all(closers: list[Callable[[], object]]) -> None:
-    for closer in closers:
-        try:
-            if _is_async(closer):
-                from asgiref.sync import async_to_sync
-
-                async_to_sync(_awaited)(closer)
-            else:
-                closer()
-        except Exception as error:
-            _log_failure(closer, error)
-
-
-async def _awaited(closer: Callable[[], Any]) -> None:
-    await closer()
-
-
-async def _call_first(closers: list[Callable[[], object]]) -> None:
-    """Take the first closer, or the first run of sync ones, off the list and call it."""
-    if _is_async(closers[0]):
-        await _awaited(closers.pop(0))
-        return
-    count = next((i for i, closer in enumerate(closers) if _is_async(closer)), len(closers))
-    run = closers[:count]
-    del closers[:count]
-    if all(isinstance(getattr(closer, "__self__", None), FileIO) for closer in run):
-        _call_all(run)  # closing a file that was only read from waits for nothing
-        return
-    from asgiref.sync import sync_to_async
-
-    await sync_to_async(_call_all)(run)
-
-
-def _log_failure(what: object, error: Exception) -> None:
-    import logging
-
-    logger = logging.getLogger("penstock.request")
-    logger.error("a closer of a response failed: %r", what, exc_info=error)

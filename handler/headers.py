@@ -106,9 +106,6 @@ class ResponseHeaders(MutableMapping[str, str]):
         self._store: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._raw: list[tuple[bytes, bytes]] | None = None
         if headers:
-            if isinstance(headers, ResponseHeaders):
-                self._store.update(headers._store)  # noqa: SLF001 - of the same class
-                return
             pairs = headers.items() if isinstance(headers, Mapping) else headers
             for name, value in pairs:
                 self[name] = value
@@ -129,11 +126,6 @@ class ResponseHeaders(MutableMapping[str, str]):
         if self._store.pop(name.lower(), None) is not None:
             self._raw = None
 
-    def set_checked(self, lower: str, entry: tuple[str, tuple[str, ...]]) -> None:
-        """Set name and values that are known to be sendable: for constants of this package."""
-        self._store[lower] = entry
-        self._raw = None
-
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._store
 
@@ -147,8 +139,16 @@ class ResponseHeaders(MutableMapping[str, str]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self.items())!r})"
 
+    @classmethod
+    def of(cls, other: ResponseHeaders) -> ResponseHeaders:
+        """Return a copy; nothing is checked or encoded again."""
+        copy = cls.__new__(cls)
+        copy._store = other._store.copy()  # noqa: SLF001 - of the same class
+        copy._raw = other._raw  # noqa: SLF001
+        return copy
+
     def __copy__(self) -> ResponseHeaders:
-        return ResponseHeaders(self)
+        return self.of(self)
 
     copy = __copy__
 

@@ -9,11 +9,12 @@ from penstock.handler.base_response import HttpResponseBase
 from penstock.handler.exceptions import DisallowedRedirect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _LONGEST_URL = 16_384  # sign-in flows carry a few thousand characters
 # RFC 3987 section 3.1: these stand in a URI as they are, and "%" is taken for an escape's own.
 _SAFE_IN_URI = "/#%[]=:;$&()+,!?*@'~"
+_WHOLE = (str, bytes, bytearray, memoryview)
 _LEADING = "".join(map(chr, range(0x21)))
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 
@@ -25,9 +26,19 @@ class HttpResponse(HttpResponseBase):
     which is read and closed at once. Reading ``content`` always gives bytes.
     """
 
-    def __init__(self, content: object = b"", *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.content = content
+    _text: str | None = None
+
+    def __init__(
+        self,
+        content: object = b"",
+        content_type: str | None = None,
+        status: int | str | None = None,
+        reason: str | None = None,
+        charset: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+    ) -> None:
+        HttpResponseBase.__init__(self, content_type, status, reason, charset, headers)
+        self._set_content(content)
 
     @property
     def content(self) -> bytes:
@@ -44,11 +55,13 @@ class HttpResponse(HttpResponseBase):
     def _set_content(self, value: object) -> None:
         if type(value) is bytes:
             self._container = [value]
-        elif isinstance(value, str | bytes | bytearray | memoryview) or not _is_iterable(value):
+        elif type(value) is str:
+            self._container = [value.encode(self.charset or "utf-8")]
+        elif isinstance(value, _WHOLE) or not _is_iterable(value):
             self._container = [self.make_bytes(value)]
         else:
             self._container = [self._consume(value)]
-        self._text: str | None = None
+        self._text = None
 
     def _consume(self, parts: Any) -> bytes:
         try:

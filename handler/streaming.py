@@ -111,20 +111,20 @@ class Pulled:
         return self
 
     async def __anext__(self) -> Any:
-        from asgiref.sync import sync_to_async
+        from penstock.handler.hops import in_request_thread
 
-        part = await sync_to_async(lambda: next(self._iterator, _END))()
+        part = await in_request_thread(next, self._iterator, _END)
         if part is _END:
             raise StopAsyncIteration
         return part
 
     async def aclose(self) -> None:
         """Close the iterator there too, if it can be closed."""
-        from asgiref.sync import sync_to_async
+        from penstock.handler.hops import in_request_thread
 
         close = getattr(self._iterator, "close", None)
         if close is not None:
-            await sync_to_async(close)()
+            await in_request_thread(close)
 
 
 def _blocking(iterator: AsyncIterator[Any]) -> Iterator[Any]:
