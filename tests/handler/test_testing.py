@@ -50,7 +50,7 @@ async def echo(request: Request) -> JSONResponse:
                     content = (await value.read()).decode()
                     form[name] = [value.filename, content, value.content_type]
                 else:
-                    form.setdefault(name, []).append(value)  # type: ignore[union-attr]
+                    form.setdefault(name, []).append(value)
     return JSONResponse(
         {
             "method": request.method,

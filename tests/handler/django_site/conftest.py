@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,14 +13,12 @@ if TYPE_CHECKING:
 # tests/handler/test_django.py, which runs this folder.
 if "PENSTOCK_TEST_DJANGO" not in os.environ:
     collect_ignore_glob = ["*"]
-else:
-    sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _tables() -> Iterator[None]:
-    import site_of_tests
+    import django_site
 
-    site_of_tests.prepare()
+    django_site.prepare()
     yield
-    shutil.rmtree(site_of_tests.FOLDER)
+    shutil.rmtree(django_site.FOLDER)

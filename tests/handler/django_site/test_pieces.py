@@ -6,8 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+import django_site
 import pytest
-import site_of_tests
 from django.conf import settings
 from django.core import signals
 from django.db import connection
@@ -185,7 +185,7 @@ class TestMiddlewareOnOurViews:
             await request.session.aset("seen", seen + 1)
             return HttpResponse(f"{seen} {(await request.auser()).is_anonymous} " + "x" * 500)
 
-        client = self.client(view, *site_of_tests.MIDDLEWARE)
+        client = self.client(view, *django_site.MIDDLEWARE)
         first = client.get("/", headers={"Accept-Encoding": "gzip"})
         assert first.headers["content-encoding"] == "gzip"
         assert first.headers["x-frame-options"] == "DENY"

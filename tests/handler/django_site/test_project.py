@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.handlers.asgi import ASGIHandler as DjangosOwn
-from site_of_tests import MIDDLEWARE, TEXT
+from django_site import MIDDLEWARE, TEXT
 
 from penstock.handler.django import DjangoHandler
 from penstock.handler.testing import Client

@@ -97,7 +97,7 @@ def token(request: Any) -> HttpResponse:
     return HttpResponse(get_token(request))
 
 
-class NameForm(forms.Form):
+class NameForm(forms.Form):  # type: ignore[misc]
     name = forms.CharField(max_length=5)
     file = forms.FileField(required=False)
 
@@ -111,7 +111,7 @@ def form(request: Any) -> HttpResponse:
     return JsonResponse({"name": filled.cleaned_data["name"], "file": content})
 
 
-@csrf_exempt
+@csrf_exempt  # type: ignore[untyped-decorator]
 def log_in(request: Any) -> HttpResponse:
     user = authenticate(request, username=request.POST["u"], password=request.POST["p"])
     if user is None:
@@ -130,12 +130,12 @@ async def awho(request: Any) -> HttpResponse:
     return JsonResponse({"user": (await request.auser()).username})
 
 
-@login_required(login_url="/log-in/")
+@login_required(login_url="/log-in/")  # type: ignore[untyped-decorator]
 def members(request: Any) -> HttpResponse:
     return HttpResponse(f"hello {request.user}")
 
 
-class Numbers(View):
+class Numbers(View):  # type: ignore[misc]
     async def get(self, request: Any, number: int) -> HttpResponse:
         url = reverse("numbers", kwargs={"number": number + 1})
         return JsonResponse({"number": number, "next": url, "route": request.resolver_match.route})
@@ -143,7 +143,7 @@ class Numbers(View):
 
 @method_decorator(csrf_exempt, name="dispatch")
 @method_decorator(sensitive_post_parameters("secret"), name="dispatch")
-class Guarded(View):
+class Guarded(View):  # type: ignore[misc]
     def post(self, request: Any) -> HttpResponse:
         return JsonResponse({"django": isinstance(request, HttpRequest), **request.POST.dict()})
 
@@ -191,7 +191,7 @@ def teapot(_request: Any, exception: Exception) -> HttpResponse:
     return HttpResponse(f"custom 404 for {type(exception).__name__}", status=404)
 
 
-@csrf_exempt
+@csrf_exempt  # type: ignore[untyped-decorator]
 def size(request: Any) -> HttpResponse:
     return HttpResponse(str(len(request.body)))
 
