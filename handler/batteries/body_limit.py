@@ -28,7 +28,7 @@ class BodyLimit(Layer):
     """
 
     def __init__(self, max_bytes: int, *, by_path: Mapping[str, int] | None = None) -> None:
-        limits = {"": max_bytes, **({} if by_path is None else by_path)}
+        limits: dict[str, Any] = {"": max_bytes, **({} if by_path is None else by_path)}
         for prefix, limit in limits.items():
             if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
                 raise ImproperlyConfigured(

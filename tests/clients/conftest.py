@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from served import Served
-from surface import load_example
-from uvicorn_server import serving
 
-from penstock.handler import ASGIHandler, FileResponse, mount, path
+pytest.register_assert_rewrite("surface")
+
+from served import Served  # noqa: E402 - after the registration
+from surface import load_example  # noqa: E402 - the same
+from uvicorn_server import serving  # noqa: E402 - the same
+
+from penstock.handler import ASGIHandler, FileResponse, mount, path  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
