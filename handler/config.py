@@ -55,31 +55,23 @@ class HandlerConfig:
     def __post_init__(self) -> None:
         for name in _SIZES:
             value = getattr(self, name)
-            if value is not None and (
-                not isinstance(value, int) or isinstance(value, bool) or value < 0
-            ):
+            if value is not None and (type(value) is not int or value < 0):
                 _refuse(name, value, "a number of zero or more")
         for name in ("body_receive_timeout", "response_timeout", "disconnect_grace"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | float) or value < 0):
                 _refuse(name, value, "seconds, zero or more, or None")
-        for name in ("chunk_size", "max_sync_threads"):
-            if getattr(self, name) < 1:
-                _refuse(name, getattr(self, name), "one or more")
-        if self.content_chunk_size is not None and self.content_chunk_size < 1:
-            _refuse("content_chunk_size", self.content_chunk_size, "one or more, or None")
-        if self.body_mode not in {"spool", "stream"}:
-            _refuse("body_mode", self.body_mode, '"spool" or "stream"')
-        if self.listen_for_disconnect not in {True, False, "auto"}:
-            _refuse("listen_for_disconnect", self.listen_for_disconnect, 'True, False or "auto"')
+        for name in ("chunk_size", "max_sync_threads", "content_chunk_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                _refuse(name, value, "one or more")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                _refuse(name, getattr(self, name), f"one of {allowed}")
         if isinstance(self.allowed_hosts, str):
             _refuse("allowed_hosts", self.allowed_hosts, "a sequence of host names, not a string")
         _check_charset(self.default_charset)
-        for key, handler in self.error_handlers.items():
-            if not _is_error_key(key):
-                _refuse("error_handlers", key, "statuses 400 to 599 or exception classes as keys")
-            if not callable(handler):
-                _refuse("error_handlers", handler, "callables (request, exception) as values")
+        _check_error_handlers(self.error_handlers)
 
     @classmethod
     def from_django(cls, settings: Any, **overrides: Any) -> HandlerConfig:
@@ -100,6 +92,10 @@ class HandlerConfig:
         return cls(**{**values, **overrides})
 
 
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "body_mode": ("spool", "stream"),
+    "listen_for_disconnect": (True, False, "auto"),
+}
 _SIZES = (
     "file_upload_max_memory_size",
     "data_upload_max_memory_size",
@@ -130,6 +126,14 @@ _OURS_ALONE = frozenset(
         "finalizers",
     )
 )
+
+
+def _check_error_handlers(handlers: Mapping[Any, Any]) -> None:
+    for key, handler in handlers.items():
+        if not _is_error_key(key):
+            _refuse("error_handlers", key, "statuses 400 to 599 or exception classes as keys")
+        if not callable(handler):
+            _refuse("error_handlers", handler, "callables (request, exception) as values")
 
 
 def _is_error_key(key: object) -> bool:

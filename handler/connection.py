@@ -177,7 +177,7 @@ class Connection:
 
     @property
     def scheme(self) -> str:
-        """``http`` or ``https`` (``ws`` or ``wss``): from ``secure_proxy_ssl_header``, or the scope."""
+        """``http``, ``https``, ``ws`` or ``wss``: a trusted proxy's word, or else the scope's."""
         trusted = self.config.secure_proxy_ssl_header
         own: str = self.scope.get("scheme") or "http"
         if trusted is None:

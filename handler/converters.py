@@ -16,8 +16,11 @@ class Converter(Protocol):
 
     regex: str
 
-    def to_python(self, value: str) -> Any: ...
-    def to_url(self, value: Any) -> str: ...
+    def to_python(self, value: str) -> Any:
+        """Return the argument for the view."""
+
+    def to_url(self, value: Any) -> str:
+        """Return the text that stands for the argument in a path."""
 
 
 class StrConverter:

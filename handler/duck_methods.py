@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
+from penstock.handler.base import BaseHandler
 from penstock.handler.coroutines import is_async_callable
+from penstock.handler.hops import in_request_thread
 from penstock.handler.middleware import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from penstock.handler.asgi import ASGIHandler
+logger = logging.getLogger("penstock.request")
 
 
 class DuckMethods:
     """What ``ASGIHandler`` offers to those who drive a request by hand, step by step."""
 
-    async def get_request(self: ASGIHandler, scope: Any, receive: Any) -> Any:
+    async def get_request(self: Any, scope: Any, receive: Any) -> Any:
         """Receive the body and make the request.
 
         Raises what ``read_body`` raises, and for a scope that makes no request what is wrong.
@@ -25,7 +28,7 @@ class DuckMethods:
         body = await self.read_body(receive)
         return self.request_class(scope, body, self.config)
 
-    def get_response(self: ASGIHandler, request: Any) -> Any:
+    def get_response(self: Any, request: Any) -> Any:
         """Return the response of middleware and view; every failure of these is one too.
 
         On an event loop the result is to be awaited; without a running loop it is the response.
@@ -33,12 +36,10 @@ class DuckMethods:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return super().get_response(request)  # type: ignore[safe-super]
+            return BaseHandler.get_response(self, request)
         return self.get_response_async(request)
 
-    async def start_response(
-        self: ASGIHandler, request: Any, response: Any = None, *, send: Any
-    ) -> None:
+    async def start_response(self: Any, request: Any, response: Any = None, *, send: Any) -> None:
         """Send ``response``, or else the one of middleware and view, and clean up after it.
 
         At most one start message is ever sent: a failure before it becomes an error page, one
@@ -49,7 +50,7 @@ class DuckMethods:
         await Exchange(self, request.scope, None, send).answer(request, response)
 
     async def apply_middlewares_to_response(
-        self: ASGIHandler,
+        self: Any,
         response: Any,
         request: Any,
         middlewares: Iterable[Any] = (),
@@ -69,19 +70,15 @@ class DuckMethods:
                 continue
             try:
                 result = await _call(hook, response, request)
-            except Exception as error:
-                import logging
-
-                logging.getLogger("penstock.request").exception(
-                    "%s.process_response failed: %s", getattr(layer, "__name__", layer), error
-                )
+            except Exception:
+                logger.exception("process_response of %r failed", layer)
                 continue
             if result is not None:
                 response = result
         return response
 
     async def django_apply_middlewares_to_response(
-        self: ASGIHandler, response: Any, request: Any, middlewares: Iterable[Any] = ()
+        self: Any, response: Any, request: Any, middlewares: Iterable[Any] = ()
     ) -> Any:
         """Return the response after a chain of Django-style middleware around it.
 
@@ -99,7 +96,7 @@ class DuckMethods:
         return await chain.handler(request)  # type: ignore[misc]
 
     async def produce_final_response_failsafe(
-        self: ASGIHandler, request: Any, producer: Callable[..., Any]
+        self: Any, request: Any, producer: Callable[..., Any]
     ) -> Any:
         """Return the response of ``producer(request)``, finalised; a failure becomes a response.
 
@@ -107,8 +104,7 @@ class DuckMethods:
         """
         try:
             response = await _call(producer, request)
-            if not hasattr(response, "status_code"):
-                raise TypeError(f"{producer!r} returned {response!r}: expected a response")
+            self.check_response(response, producer)
         except Exception as error:
             response = await self.failsafe.response_for(request, error)
         try:
@@ -117,7 +113,7 @@ class DuckMethods:
             return await self.failsafe.response_for(request, error)
 
     async def handle_django_connection_upgrade(
-        self: ASGIHandler, scope: Any, receive: Any, send: Any
+        self: Any, scope: Any, receive: Any, send: Any
     ) -> None:
         """Serve a connection that was upgraded to a WebSocket; mounted applications included."""
         await self({**scope, "type": "websocket"}, receive, send)
@@ -126,6 +122,4 @@ class DuckMethods:
 async def _call(function: Callable[..., Any], *args: Any) -> Any:
     if is_async_callable(function):
         return await function(*args)
-    from penstock.handler.hops import in_request_thread
-
     return await in_request_thread(function, *args)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.base_response import default_charset
+from penstock.handler.cleanup import CleanUp
 from penstock.handler.exceptions import (
     ASGIProtocolError,
     ExpectingNoResponse,
@@ -16,8 +17,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.receiving import StreamBody
 from penstock.handler.routing import current_router
-from penstock.handler.sending import close_response, closed_at_once
-from penstock.handler.signals import got_request_exception, request_finished, request_started
+from penstock.handler.signals import got_request_exception, request_started
 from penstock.handler.tasks import settle
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class SendFailed(HandlerError):
 class Exchange:
     """The state of one request: a task that works, and what may cut it short.
 
-    The work (middleware, view, sending, clean-up) is one task. The caller's task waits for it, and
-    finishes the clean-up if the work was cut short in it. A listener for disconnects is started
+    The work (signal, middleware, view, sending, clean-up) is one task. The caller's task waits for
+    it, and finishes the clean-up if the work was cut short. A listener for disconnects is started
     only after some milliseconds.
 
     ``reason`` says why the work was cut short: disconnect, deadline or cancelled.
@@ -56,23 +56,19 @@ class Exchange:
         self.scope = scope
         self.receive = receive
         self._send = send
-        self.extensions = scope.get("extensions") or {}
-        self.request: Any = None
-        self.response: Any = None
+        self._loop = asyncio.get_running_loop()
+        self._end = CleanUp(type(handler), scope)
         self.reason: str | None = None
         self.started = False
-        self.complete = False
-        self._task: asyncio.Task[None] | None = None
-        self._listener: asyncio.Task[None] | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
-        self._body: Any = None
-        self._responses: list[Any] = []
+        self._complete = False
+        self._client_gone = False
         self._finishing = False
         self._abandoned = False
-        self._signalled = False
-        self._outcome: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch_timer: asyncio.TimerHandle | None = None
+        self._wake: asyncio.Future[None] | None = None
         # What leaves the application in the end, the first of these that is there.
         self._fatal: BaseException | None = None
         self._cancelled: asyncio.CancelledError | None = None
@@ -95,26 +91,23 @@ class Exchange:
             raise
         except Exception as error:
             failure = error
-        handler = self.handler
-        if request_started.receivers:
-            await request_started.asend_robust(sender=type(handler), scope=self.scope)
-        await self._make_request(failure)
-        self._task = task = self._loop.create_task(self._work_and_wake())
+        self._task = self._loop.create_task(self._work(failure))
         self._arm()
         await self._join()
-        await self._clean_up()
+        await self._end.run(self._outcome, self._remember_cancellation)
         self._raise_what_remains()
 
     async def answer(self, request: Any, response: Any = None) -> None:
         """Send the response to a request that exists already; there is nothing to listen to."""
-        self.request = request
+        self._end.request = request
+        self._end.announces = True
         request._exchange = self  # noqa: SLF001
         if response is not None:
-            self._adopt(response)
+            self._end.adopt(response)
         try:
-            await self._work()
+            await self._respond()
         finally:
-            await self._clean_up()
+            await self._end.run(self._outcome)
         self._raise_what_remains()
 
     def _raise_what_remains(self) -> None:
@@ -127,61 +120,52 @@ class Exchange:
                 del error
                 self._fatal = self._cancelled = self._error = None
 
-    # In: the body and the request.
+    # The work.
 
     async def _open_body(self) -> None:
         handler = self.handler
         if not handler.streams_body(self.scope):
-            self._body = await handler.read_body(self.receive)
+            self._end.body = await handler.read_body(self.receive)
             return
-        self._body = body = StreamBody(
+        self._end.body = body = StreamBody(
             self.receive, handler.config, on_end=self._body_ended, on_abort=self._body_aborted
         )
         await body.start()
 
-    def _body_ended(self) -> None:
-        if self._task is not None:
-            self._loop.call_soon(self._watch)
-
-    def _body_aborted(self) -> None:
-        if self._task is not None and not self._finishing:
-            self.reason = self.reason or "disconnect"
+    async def _work(self, failure: Exception | None) -> None:
+        end = self._end
+        try:
+            end.announces = True
+            if request_started.receivers:
+                await request_started.asend_robust(sender=type(self.handler), scope=self.scope)
+            await self._make_request(failure)
+            await self._respond()
+            if self.reason is None:
+                self._finishing = True
+                await end.run(self._outcome)
+        finally:
+            # A callback of the task would wake the caller one pass of the loop later.
+            self._wake_up()
 
     async def _make_request(self, failure: Exception | None) -> None:
-        handler, body = self.handler, self._body
-        if failure is None:
-            self.request, response = handler.create_request(self.scope, body)
-        else:
-            self.request, response = None, await handler.failsafe.response_for(None, failure)
-        if self.request is None:
-            self._adopt(response)
-        else:
-            self.request._exchange = self  # noqa: SLF001
+        handler, end = self.handler, self._end
+        if failure is not None:
+            end.adopt(await handler.failsafe.response_for(None, failure))
+            return
+        request, response = handler.create_request(self.scope, end.body)
+        if request is None:
+            end.adopt(response)
+            return
+        end.request = request
+        request._exchange = self  # noqa: SLF001
+        current_router.set((handler.router, request.script_name))
+        if handler.config.default_charset != "utf-8":
+            default_charset.set(handler.config.default_charset)
 
-    def _adopt(self, response: Any) -> None:
-        """Take a response over: it is closed in the end, sent or not."""
-        self.response = response
-        self._responses.append(response)
-
-    # The work.
-
-    async def _work_and_wake(self) -> None:
-        # A callback of the task would wake the caller one pass of the loop later.
+    async def _respond(self) -> None:
+        """Get the response and send it; an exception is kept for the end, bar a cancellation."""
         try:
-            await self._work()
-        finally:
-            self._wake_up(None)
-
-    async def _work(self) -> None:
-        handler, request = self.handler, self.request
-        try:
-            if request is not None:
-                current_router.set((handler.router, request.script_name))
-            if handler.config.default_charset != "utf-8":
-                default_charset.set(handler.config.default_charset)
-            if self.response is None:
-                self._adopt(await handler.run_get_response(request))
-            await self._respond()
+            await self._produce_and_send()
         except Stopped:
             pass
         except ExpectingNoResponse as error:
@@ -189,57 +173,58 @@ class Exchange:
                 self._error = error
         except ClientGone as error:
             logger.debug("the client is gone: %s", error)
-            self._outcome = "disconnect"
+            self._client_gone = True
         except SendFailed as error:
             self._error = error.__cause__
-        except Exception as error:  # only debug_propagate_exceptions lets one through
-            self._error = error
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise
+            self._error = error
+        except Exception as error:  # only debug_propagate_exceptions lets one through
             self._error = error
         except BaseException as error:
             # Raised here, in a task of ours, it would stop the event loop before any clean-up.
             self._fatal = error
-        if self.reason is None:
-            self._finishing = True
-            await self._clean_up()
 
-    async def _respond(self) -> None:
-        handler, request = self.handler, self.request
+    async def _produce_and_send(self) -> None:
+        handler, end = self.handler, self._end
+        request = end.request
+        if end.response is None:
+            end.adopt(await handler.run_get_response(request))
         try:
-            response = self.response
+            response = end.response
             if request is not None and handler.finalizes(response):
                 finished = await handler.finalize_response(request, response)
                 if finished is not response:
-                    self._adopt(finished)
-            if self._is_stopped():
-                raise Stopped
-            await handler.send_response(self.response, self.send, request)
-            self.complete = True
+                    end.adopt(finished)
+            self._check_not_stopped()
+            await handler.send_response(end.response, self.send, request)
         except (Stopped, ClientGone, SendFailed):
             raise
         except Exception as error:
             await self._respond_anyway(error)
+            return
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise
             await self._respond_anyway(error)
+            return
+        self._complete = True
 
     async def _respond_anyway(self, error: BaseException) -> None:
         """A response that failed while it was sent: another one if that can be, else an abort."""
-        handler, request = self.handler, self.request
+        handler, end = self.handler, self._end
         if self.started:
             if got_request_exception.receivers:
                 await got_request_exception.asend_robust(
-                    sender=type(handler), request=request, exception=error
+                    sender=type(handler), request=end.request, exception=error
                 )
             logger.error("the response was cut short: %s", error, exc_info=error)
             self._error = error
             return
-        self._adopt(await handler.failsafe.response_for(request, error))
+        end.adopt(await handler.failsafe.response_for(end.request, error))
         try:
-            await handler.send_response(self.response, self.send, request)
+            await handler.send_response(end.response, self.send, end.request)
         except (Stopped, ClientGone, SendFailed):
             raise
         except Exception as second:
@@ -247,18 +232,23 @@ class Exchange:
             if self.started:
                 self._error = second
                 return
-            self._adopt(handler.failsafe.builtin(request, None, 500))
-            await handler.send_response(self.response, self.send, request)
-        self.complete = True
+            end.adopt(handler.failsafe.builtin(end.request, None, 500))
+            await handler.send_response(end.response, self.send, end.request)
+        self._complete = True
+
+    # Sending.
 
     def _is_stopped(self) -> bool:
         task = self._task
         return self.reason is not None or (task is not None and task.cancelling() > 0)
 
-    async def send(self, message: Any) -> None:
-        """The server's ``send`` for the work: nothing leaves once it was cut short."""
+    def _check_not_stopped(self) -> None:
         if self._is_stopped():
             raise Stopped
+
+    async def send(self, message: Any) -> None:
+        """The server's ``send`` for the work: nothing leaves once it was cut short."""
+        self._check_not_stopped()
         await self._deliver(message)
 
     async def _deliver(self, message: Any) -> None:
@@ -280,30 +270,39 @@ class Exchange:
         await self._deliver(message)
         return True
 
-    # What may cut it short.
+    # What may cut the work short.
 
     def _arm(self) -> None:
         """Have disconnects and the deadline noticed."""
-        config, hints = self.handler.config, self.extensions.get("penstock") or {}
+        config, loop = self.handler.config, self._loop
+        hints = (self.scope.get("extensions") or {}).get("penstock") or {}
         listens = config.listen_for_disconnect
         if listens is True or (listens == "auto" and not hints.get("no_disconnect")):
-            self._loop.call_later(_UNWATCHED, self._watch)
+            self._watch_timer = loop.call_later(_UNWATCHED, self._watch)
         deadline = hints.get("deadline")
         if config.response_timeout is not None:
-            own = self._loop.time() + config.response_timeout
+            own = loop.time() + config.response_timeout
             deadline = own if deadline is None else min(deadline, own)
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._cut, "deadline")
+            self._timer = loop.call_at(deadline, self._cut, "deadline")
+
+    def _is_over(self) -> bool:
+        return self._finishing or (self._task is not None and self._task.done())
 
     def _watch(self) -> None:
         """Listen, if the work is not over by now and the body does not need the messages."""
-        body = self._body
+        body = self._end.body
         waits = isinstance(body, StreamBody) and not body.complete
-        if self._listener is None and not self._finishing and not self._is_over() and not waits:
+        if self._listener is None and not self._is_over() and not waits:
             self._listener = self._loop.create_task(self._listen())
 
-    def _is_over(self) -> bool:
-        return self._task is not None and self._task.done()
+    def _body_ended(self) -> None:
+        if self._watch_timer is not None:
+            self._loop.call_soon(self._watch)
+
+    def _body_aborted(self) -> None:
+        if self._task is not None and not self._finishing:
+            self.reason = self.reason or "disconnect"
 
     async def _listen(self) -> None:
         try:
@@ -317,13 +316,13 @@ class Exchange:
 
     def _cut(self, reason: str) -> None:
         """Cancel the work, unless it is in its clean-up, which runs in any case."""
-        if self._finishing or self._is_over() or self.reason is not None:
+        task = self._task
+        if task is None or self._is_over() or self.reason is not None:
             return
         self.reason = reason
-        assert self._task is not None  # noqa: S101 - only armed with a task
-        self._task.cancel()
+        task.cancel()
         if reason == "deadline":
-            self._wake_up(None)
+            self._wake_up()
         grace = self.handler.config.disconnect_grace
         if grace is not None:
             self._loop.call_later(grace, self._abandon)
@@ -336,17 +335,22 @@ class Exchange:
         self.handler.abandon(task)
         logger.error(
             "%s: the view ignored its cancellation for %s s and is left behind",
-            getattr(self.request, "path", ""),
+            getattr(self._end.request, "path", ""),
             self.handler.config.disconnect_grace,
         )
-        self._wake_up(None)
+        self._wake_up()
 
-    def _wake_up(self, _: object) -> None:
+    # Waiting for the work.
+
+    def _wake_up(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
+    def _remember_cancellation(self, error: asyncio.CancelledError) -> None:
+        self._cancelled = error
+
     async def _join(self) -> None:
-        """Wait until the work is over or abandoned."""
+        """Wait until the work is over or abandoned, and the listener too."""
         task = self._task
         assert task is not None  # noqa: S101 - run() made it
         answered = False
@@ -359,104 +363,43 @@ class Exchange:
                     await self._answer_deadline()
             except asyncio.CancelledError as error:
                 self._cancelled = error
-                if self._finishing or self.reason is not None:
+                if self._is_over() or self.reason is not None:
                     task.cancel()
                 else:
                     self._cut("cancelled")
         self._finishing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._watch_timer):
+            if timer is not None:
+                timer.cancel()
         if task.done() and not task.cancelled():
             self._error = self._error or task.exception()
         if self._listener is not None:
-            await self._uninterrupted(settle(self._listener))
+            try:
+                await settle(self._listener)
+            except asyncio.CancelledError as error:
+                self._cancelled = error
 
     async def _answer_deadline(self) -> None:
         """Tell the client that there will be no answer, if it has seen nothing of one yet."""
+        handler, end = self.handler, self._end
         if self.started:
             return
-        handler = self.handler
-        response = await handler.failsafe.for_status(self.request, 504)
+        response = await handler.failsafe.for_status(end.request, 504)
         if self.started:
             return
-        self._responses.append(response)
+        end.adopt(response)
         try:
-            await handler.send_response(response, self._deliver, self.request)
+            await handler.send_response(response, self._deliver, end.request)
         except ClientGone:
-            pass
+            self._client_gone = True
         except SendFailed as error:
             self._error = error.__cause__
 
-    # Out: the clean-up, each step of it once, whoever gets there.
-
-    async def _uninterrupted(self, step: Any) -> None:
-        try:
-            await step
-        except asyncio.CancelledError as error:
-            if not is_being_cancelled():
-                logger.error("a clean-up step cancelled itself", exc_info=error)
-                return
-            if asyncio.current_task() is self._task:
-                raise
-            self._cancelled = error
-
-    async def _clean_up(self) -> None:
-        while self._responses:
-            response = self._responses.pop(0)
-            if not closed_at_once(response):
-                await self._uninterrupted(self._close(response))
-        request = self.request
-        if request is not None:
-            if "_form" in request.__dict__:
-                try:
-                    request.close()
-                except Exception:
-                    logger.exception("closing the request failed")
-            background = request.__dict__.get("_background")
-            while background:
-                await self._uninterrupted(_run_background(*background.pop(0)))
-        if not self._signalled:
-            self._signalled = True
-            if request_finished.receivers:
-                await self._uninterrupted(self._announce())
-        body = self._body
-        if body is not None and not isinstance(body, bytes):
-            body.close()
-
-    async def _close(self, response: Any) -> None:
-        try:
-            await close_response(response)
-        except Exception:
-            logger.exception("closing the response failed")
-
-    async def _announce(self) -> None:
-        await request_finished.asend_robust(
-            sender=type(self.handler),
-            scope=self.scope,
-            request=self.request,
-            response=self.response,
-            outcome=self._outcome_of_all(),
-        )
-
-    def _outcome_of_all(self) -> str:
-        if self.complete:
+    def _outcome(self) -> str:
+        if self._complete:
             return "complete"
-        if self._outcome is not None:
-            return self._outcome
+        if self._client_gone:
+            return "disconnect"
         if self.reason in {"disconnect", "cancelled"}:
             return self.reason
         return "error"
-
-
-async def _run_background(function: Any, args: Any, kwargs: Any) -> None:
-    from penstock.handler.coroutines import is_async_callable
-
-    try:
-        if is_async_callable(function):
-            await function(*args, **kwargs)
-        else:
-            from penstock.handler.hops import in_request_thread
-
-            await in_request_thread(function, *args, **kwargs)
-    except Exception:
-        logger.exception("a background task failed: %r", function)

@@ -12,6 +12,7 @@ from penstock.handler.exceptions import (
     RequestAborted,
     SuspiciousOperation,
 )
+from penstock.handler.hops import in_request_thread
 from penstock.handler.response import HttpResponse
 from penstock.handler.signals import got_request_exception
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.handler.base_response import HttpResponseBase
     from penstock.handler.config import HandlerConfig
 
-request_logger = logging.getLogger("penstock.request")
+logger = logging.getLogger("penstock.request")
 
 # Django's own, by qualified name, so that they need not be imported to be known.
 _DJANGO = {
@@ -64,7 +65,7 @@ def _classify(cls: type[BaseException]) -> Kind:
     if issubclass(cls, HttpError):
         return _plain(cls.status)
     if issubclass(cls, RequestAborted):
-        return Kind(400, request_logger, logging.DEBUG)
+        return Kind(400, logger, logging.DEBUG)
     if issubclass(cls, SuspiciousOperation):
         return _suspicious(cls, cls.status)
     for base in cls.__mro__:
@@ -72,11 +73,11 @@ def _classify(cls: type[BaseException]) -> Kind:
         if status is not None:
             names = {one.__qualname__ for one in cls.__mro__}
             return _suspicious(cls, status) if "SuspiciousOperation" in names else _plain(status)
-    return Kind(500, request_logger, logging.ERROR, uncaught=True)
+    return Kind(500, logger, logging.ERROR, uncaught=True)
 
 
 def _plain(status: int) -> Kind:
-    return Kind(status, request_logger, logging.WARNING if status < 500 else logging.ERROR)
+    return Kind(status, logger, logging.WARNING if status < 500 else logging.ERROR)
 
 
 def _suspicious(cls: type[BaseException], status: int) -> Kind:
@@ -110,19 +111,19 @@ class Failsafe:
                 response = await _called(custom, request, error)
                 response = await _rendered(response)
         except Exception as second:
+            logger.exception("an error handler failed")
             await self._announce(request, second)
             response = await self._second(request, second, custom)
         return self._done(request, error, kind, response)
 
     async def _second(self, request: Any, second: Exception, failed: Any) -> Any:
         """The handler for 500, after another handler failed; None if that fails as well."""
-        request_logger.error("an error handler failed", exc_info=second)
-        last = self._custom(second, Kind(500, request_logger, logging.ERROR))
+        last = self._custom(second, Kind(500, logger, logging.ERROR))
         try:
             if last is not None and last is not failed:
                 return await _rendered(await _called(last, request, second))
-        except Exception as third:
-            request_logger.error("the error handler for 500 failed", exc_info=third)
+        except Exception:
+            logger.exception("the error handler for 500 failed")
         return self.builtin(request, second, 500)
 
     async def _announce(self, request: Any, error: BaseException) -> None:
@@ -141,9 +142,7 @@ class Failsafe:
             return response
         self._prepare(request, error, kind)
         if kind.uncaught and got_request_exception.receivers:
-            got_request_exception.send_robust(
-                sender=self.sender, request=request, exception=error
-            )
+            got_request_exception.send_robust(sender=self.sender, request=request, exception=error)
         return self._done(request, error, kind, None)
 
     def _prepare(self, request: Any, error: BaseException, kind: Kind) -> None:
@@ -217,8 +216,6 @@ async def _called(handler: Callable[..., Any], request: Any, error: BaseExceptio
     if is_async_callable(handler):
         response = await handler(request, error)
     else:
-        from penstock.handler.hops import in_request_thread
-
         response = await in_request_thread(handler, request, error)
     if not hasattr(response, "status_code"):
         raise TypeError(f"error handler {handler!r} returned {response!r}: expected a response")
@@ -231,8 +228,6 @@ async def _rendered(response: Any) -> Any:
         return response
     if is_async_callable(render):
         return await render()
-    from penstock.handler.hops import in_request_thread
-
     return await in_request_thread(render)
 
 

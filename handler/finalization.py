@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.handler.coroutines import is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured
+from penstock.handler.hops import in_request_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,8 +59,6 @@ class Finalization:
                 elif name in _ORDER:  # ours, which do not block
                     finished = step(request, response)
                 else:
-                    from penstock.handler.hops import in_request_thread
-
                     finished = await in_request_thread(step, request, response)
                 if not hasattr(finished, "status_code"):
                     raise TypeError(f"it returned {finished!r}: expected a response")  # noqa: TRY301
@@ -121,7 +120,7 @@ async def _gzip(request: Any, response: Any) -> Any:
 
 
 def _fixed_headers(headers: Mapping[str, str]) -> Callable[..., Any]:
-    def step(request: Any, response: Any) -> Any:
+    def step(_: Any, response: Any) -> Any:
         for name, value in headers.items():
             response.setdefault(name, value)
         return response
@@ -136,8 +135,6 @@ def _by_status(pages: Mapping[int, Callable[..., Any]]) -> Callable[..., Any]:
             return response
         if is_async_callable(page):
             return await page(request, response)
-        from penstock.handler.hops import in_request_thread
-
         return await in_request_thread(page, request, response)
 
     return step

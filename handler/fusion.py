@@ -54,59 +54,48 @@ class FusedGroup:
 
     def handler(self) -> Callable[[Any], Any]:
         """The whole group as one async layer."""
-        last = len(self.layers) - 1
-        inwards = [
-            (index, name, layer.process_request, hasattr(layer, "process_response"))
-            for index, (layer, name) in enumerate(self.layers)
-            if hasattr(layer, "process_request")
-        ]
-        outwards = [
-            (index, name, layer.process_response)
-            for index, (layer, name) in reversed(list(enumerate(self.layers)))
-            if hasattr(layer, "process_response")
-        ]
-        failsafe, below = self.failsafe, self.below
-
-        def go_in(request: Any) -> tuple[Any, int]:
-            """The response of the layer that stopped the way in, and where the way out starts."""
-            for index, name, hook, will_be_checked in inwards:
-                try:
-                    response = hook(request)
-                    if response and not will_be_checked:
-                        checked(response, name)
-                except Exception as error:
-                    return go_out(request, failsafe.response_for_sync(request, error), index - 1), -1
-                if response:
-                    return go_out(request, response, index), -1
-            return None, last
-
-        def go_out(request: Any, response: Any, start: int) -> Any:
-            for index, name, hook in outwards:
-                if index <= start:
-                    try:
-                        response = checked(hook(request, response), name)
-                    except Exception as error:
-                        response = failsafe.response_for_sync(request, error)
-            return response
+        below, last = self.below, len(self.layers) - 1
+        has_way_in = any(hasattr(layer, "process_request") for layer, _ in self.layers)
+        has_way_out = any(hasattr(layer, "process_response") for layer, _ in self.layers)
 
         async def fused(request: Any) -> Any:
-            start = last
-            response = None
-            if inwards:
-                response, start = await in_request_thread(go_in, request)
+            response = await in_request_thread(self._go_in, request) if has_way_in else None
             if response is None:
                 response = await below(request)
-                if outwards:
-                    response = await in_request_thread(go_out, request, response, start)
+                if has_way_out:
+                    response = await in_request_thread(self._go_out, request, response, last)
             return response
 
         return fused
+
+    def _go_in(self, request: Any) -> Any:
+        """None, or the response after its way out from the layer that gave it."""
+        for index, (layer, name) in enumerate(self.layers):
+            if not hasattr(layer, "process_request"):
+                continue
+            try:
+                response = layer.process_request(request)
+                if response and not hasattr(layer, "process_response"):
+                    checked(response, name)
+            except Exception as error:
+                response = self.failsafe.response_for_sync(request, error)
+                return self._go_out(request, response, index - 1)
+            if response:
+                return self._go_out(request, response, index)
+        return None
+
+    def _go_out(self, request: Any, response: Any, start: int) -> Any:
+        for layer, name in reversed(self.layers[: start + 1]):
+            if hasattr(layer, "process_response"):
+                try:
+                    response = checked(layer.process_response(request, response), name)
+                except Exception as error:
+                    response = self.failsafe.response_for_sync(request, error)
+        return response
 
 
 def checked(response: Any, name: str) -> Any:
     """Return the response of a hook, or raise for what is none."""
     if not hasattr(response, "status_code"):
-        raise TypeError(
-            f"middleware {name}: expected a response, got {response!r}"
-        )
+        raise TypeError(f"middleware {name}: expected a response, got {response!r}")
     return response

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from contextvars import copy_context
+from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import asgiref.sync
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
 from penstock.handler.threads import Lease
@@ -15,11 +17,11 @@ from penstock.handler.threads import Lease
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-try:
-    # What asgiref itself uses to take context variables and its Locals to the other thread.
-    from asgiref.sync import _restore_context as _carry_over
-except ImportError:  # an asgiref that does it in another way: then its own hop is taken
-    _carry_over = None  # type: ignore[assignment]
+    CarryOver = Callable[[Context], None]
+
+# What asgiref itself uses to take context variables and its Locals to the other thread. A version
+# that does it in another way has no such function: then its own hop is taken.
+_carry_over: CarryOver | None = getattr(asgiref.sync, "_restore_context", None)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,19 +39,26 @@ async def in_request_thread(function: Callable[P, T], /, *args: P.args, **kwargs
     scope = SyncToAsync.thread_sensitive_context.get(None)
     lease = None if scope is None else SyncToAsync.context_to_thread_executor.get(scope)
     if (
-        not isinstance(lease, Lease)
-        or _carry_over is None
+        _carry_over is None
+        or not isinstance(lease, Lease)
         or sys.exc_info()[1] is not None
         or getattr(AsyncToSync.executors, "current", None) is not None
     ):
         return await sync_to_async(function)(*args, **kwargs)
-    return await _Call(function, args, kwargs).over(lease)  # type: ignore[no-any-return]
+    return await _Call(function, args, kwargs, _carry_over).over(lease)  # type: ignore[no-any-return]
 
 
 class _Call:
     """One call on its way."""
 
-    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        carry_over: CarryOver,
+    ) -> None:
+        self._carry_over = carry_over
         self._function = function
         self._args = args
         self._kwargs = kwargs
@@ -75,7 +84,7 @@ class _Call:
                 self._back = self._loop.create_future()
                 if self._ended:
                     break
-        _carry_over(self._context)
+        self._carry_over(self._context)
         if self._error is None:
             return self._result
         try:
@@ -98,13 +107,11 @@ class _Call:
         except BaseException as error:
             self._error = error
         self._ended = True
-        try:
+        with suppress(RuntimeError):  # the loop was closed, and nobody waits
             self._loop.call_soon_threadsafe(self._come_back)
-        except RuntimeError:
-            pass  # the loop was closed, and nobody waits
 
     def _inside(self) -> Any:
-        _carry_over(self._context)
+        self._carry_over(self._context)
         return self._function(*self._args, **self._kwargs)
 
     def _come_back(self) -> None:

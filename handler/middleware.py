@@ -11,7 +11,7 @@ import asyncio
 import logging
 from importlib import import_module
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import async_to_sync, sync_to_async
 
@@ -122,7 +122,7 @@ class Chain:
                 try:
                     response = await layer(request)
                     if not hasattr(response, "status_code"):
-                        raise _no_response(name, response)
+                        _refuse(name, response)
                 except Exception as error:
                     return await failsafe.response_for(request, error)
                 except asyncio.CancelledError as error:
@@ -137,7 +137,7 @@ class Chain:
             try:
                 response = layer(request)
                 if not hasattr(response, "status_code"):
-                    raise _no_response(name, response)
+                    _refuse(name, response)
             except Exception as error:
                 return failsafe.response_for_sync(request, error)
             return response
@@ -172,7 +172,9 @@ def _factory(entry: Any) -> tuple[str, Callable[..., Any]]:
         try:
             return entry, getattr(import_module(module_name), attribute)
         except (ImportError, AttributeError, ValueError) as error:
-            raise ImproperlyConfigured(f"middleware {entry!r} cannot be imported: {error}") from error
+            raise ImproperlyConfigured(
+                f"middleware {entry!r} cannot be imported: {error}"
+            ) from error
     if not callable(entry):
         raise ImproperlyConfigured(
             f"middleware {entry!r}: expected a dotted name or a factory(get_response)"
@@ -206,11 +208,10 @@ def _is_not_used(error: Exception) -> bool:
     )
 
 
-def _no_response(name: str | None, got: Any) -> TypeError:
+def _refuse(name: str | None, got: Any) -> NoReturn:
     what = "an unawaited coroutine" if close_coroutine(got) else repr(got)
-    if name is None:
-        return TypeError(f"the view returned {what}: expected a response")
-    return TypeError(f"middleware {name} returned {what}: expected a response")
+    who = "the view" if name is None else f"middleware {name}"
+    raise TypeError(f"{who} returned {what}: expected a response")
 
 
 class MiddlewareMixin:
@@ -234,6 +235,7 @@ class MiddlewareMixin:
             markcoroutinefunction(self)
 
     def __call__(self, request: Any) -> Any:
+        """Return the response, or in async mode an awaitable of it."""
         if self.async_mode:
             return self.__acall__(request)
         response = None

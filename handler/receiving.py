@@ -47,8 +47,9 @@ async def _in_time(receive: Receive, patience: float) -> Any:
         waiting_for = next(steps)
     except StopIteration as stop:
         return stop.value
+    limit = asyncio.timeout(patience)
     try:
-        async with asyncio.timeout(patience) as limit:
+        async with limit:
             return await _Resumed(steps, waiting_for)
     except TimeoutError:
         if limit.expired():
@@ -90,8 +91,7 @@ async def read_body(receive: Receive, config: HandlerConfig) -> bytes | SpooledB
     patience, limit = config.body_receive_timeout, config.max_body_size
     part, last = await receive_part(receive, patience)
     size = len(part)
-    if limit is not None and size > limit:
-        raise _too_big(limit)
+    _check(size, limit)
     if last and size <= config.file_upload_max_memory_size:
         return part
     from penstock.handler.body import SpooledBody
@@ -102,8 +102,7 @@ async def read_body(receive: Receive, config: HandlerConfig) -> bytes | SpooledB
         while not last:
             part, last = await receive_part(receive, patience)
             size += len(part)
-            if limit is not None and size > limit:
-                raise _too_big(limit)
+            _check(size, limit)
             if part:
                 await spool.feed(part)
         await spool.finish()
@@ -113,8 +112,14 @@ async def read_body(receive: Receive, config: HandlerConfig) -> bytes | SpooledB
     return spool
 
 
-def _too_big(limit: int) -> RequestDataTooBig:
-    return RequestDataTooBig(f"the request body exceeds max_body_size ({limit} bytes)")
+def _check(size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        raise too_big(limit)
+
+
+def too_big(limit: int) -> RequestDataTooBig:
+    """The error for a body of more bytes than the limit."""
+    return RequestDataTooBig(f"the request body has more than {limit} bytes")
 
 
 class StreamBody:
@@ -137,7 +142,8 @@ class StreamBody:
         self._on_end = on_end
         self._on_abort = on_abort
         self._buffer = bytearray()
-        self._size = 0
+        self.size = 0
+        self.limit = config.max_body_size
         self._aborted = False
         self.complete = False
         self.closed = False
@@ -155,10 +161,8 @@ class StreamBody:
             self._aborted = True
             self._on_abort()
             raise
-        self._size += len(part)
-        limit = self._config.max_body_size
-        if limit is not None and self._size > limit:
-            raise _too_big(limit)
+        self.size += len(part)
+        _check(self.size, self.limit)
         self._buffer += part
         if last:
             self.complete = True

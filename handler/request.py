@@ -16,7 +16,7 @@ from penstock.handler.exceptions import (
     TooManyFilesSent,
     UnreadablePostError,
 )
-from penstock.handler.receiving import StreamBody
+from penstock.handler.receiving import StreamBody, too_big
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -132,6 +132,18 @@ class HttpRequest(Connection):
             self._keep(source if isinstance(source, bytes) else self._from(source.read))
         return self._body  # type: ignore[return-value]
 
+    def limit_body(self, limit: int) -> None:
+        """Allow at most ``limit`` bytes; a streamed body is held to it while it is read.
+
+        Raises ``RequestDataTooBig`` if the declared length, or what has arrived, is more already.
+        """
+        source = self._source
+        arrived = len(source) if isinstance(source, bytes) else getattr(source, "size", 0)
+        if max(arrived, self._content_length or 0) > limit:
+            raise too_big(limit)
+        if isinstance(source, StreamBody):
+            source.limit = limit if source.limit is None else min(limit, source.limit)
+
     def _check_unread(self) -> None:
         if self._read_started:
             raise RawPostDataException(
@@ -141,16 +153,17 @@ class HttpRequest(Connection):
         limit = self.config.data_upload_max_memory_size
         if limit is None:
             return
-        size = getattr(self._source, "size", None)
+        source = self._source
+        size = None if isinstance(source, StreamBody) else getattr(source, "size", None)
         if self._content_length is not None:
             size = max(self._content_length, size or 0)
         if size is not None and size > limit:
-            raise _too_big(limit)
+            raise too_big(limit)
 
     def _keep(self, body: bytes) -> None:
         limit = self.config.data_upload_max_memory_size
         if limit is not None and len(body) > limit:
-            raise _too_big(limit)
+            raise too_big(limit)
         self._body = body
         self._stream = BytesIO(body)
 
@@ -242,7 +255,7 @@ class HttpRequest(Connection):
             from penstock.handler.uploads import default_upload_handlers
 
             handlers = self._upload_handlers = default_upload_handlers(self)
-        return handlers  # type: ignore[no-any-return]
+        return handlers
 
     @upload_handlers.setter
     def upload_handlers(self, handlers: list[Any]) -> None:
@@ -288,7 +301,8 @@ class HttpRequest(Connection):
     def _empty_form(self) -> tuple[QueryDict, MultiValueDict]:
         from penstock.handler.datastructures import MultiValueDict, QueryDict
 
-        return QueryDict("", encoding=self.encoding or self.config.default_charset), MultiValueDict()
+        encoding = self.encoding or self.config.default_charset
+        return QueryDict("", encoding=encoding), MultiValueDict()
 
     def _mark_post_parse_error(self) -> None:
         """After a failure ``POST`` and ``FILES`` are empty, so an error page can touch them."""
@@ -357,10 +371,6 @@ _MARKING = (
 _SHARED_BY_COPIES = frozenset(
     ("scope", "config", "_source", "_stream", "_exchange", "resolver_match", "_upload_handlers")
 )
-
-
-def _too_big(limit: int) -> RequestDataTooBig:
-    return RequestDataTooBig(f"the body exceeds data_upload_max_memory_size ({limit} bytes)")
 
 
 def _on_disk(source: Any) -> bool:

@@ -176,6 +176,7 @@ class Mount(Route):
         self.inside = inside
 
     def below(self, prefix: str, namespace: str | None) -> Route:
+        """The same mount in a table that is included at ``prefix``."""
         name = self.name
         if name is not None and namespace is not None:
             name = f"{namespace}:{name}"
@@ -183,9 +184,11 @@ class Mount(Route):
 
     @property
     def prefix(self) -> list[str]:
+        """All of its segments: what is below them belongs to it too."""
         return self.pattern.split("/") if self.pattern else []
 
     def match(self, path: str) -> dict[str, Any] | None:
+        """No arguments if the path is the prefix or below it, else None."""
         inside = not self.pattern or path == self.pattern or path.startswith(self.pattern + "/")
         return {} if inside else None
 
@@ -284,9 +287,7 @@ class Router:
             if route.name is not None:
                 self._register(route.name, route)
         self.has_mounts = any(route.kind == "mount" for route in self.routes)
-        self.has_websockets = any(
-            route.kind != "http" for route in self.routes
-        )
+        self.has_websockets = any(route.kind == "websocket" for route in self.routes)
         self.streams = any(route.stream_body for route in self.routes)
 
     def _register(self, name: str, route: Route) -> None:
@@ -422,7 +423,7 @@ def _methods(pattern: str, methods: Iterable[str]) -> frozenset[str]:
 
 def _parse(pattern: str) -> Iterator[str | tuple[str, Converter]]:
     """Literal text, and pairs of argument and converter, in turn."""
-    if not isinstance(pattern, str) or pattern.startswith("/"):
+    if pattern.startswith("/"):
         raise ImproperlyConfigured(f"route {pattern!r}: expected text without a leading slash")
     seen: set[str] = set()
     end = 0
@@ -449,7 +450,7 @@ def _parse(pattern: str) -> Iterator[str | tuple[str, Converter]]:
         yield pattern[end:]
 
 
-async def _answer_options(request: Any, allowed: list[str]) -> Any:
+async def _answer_options(_: Any, allowed: list[str]) -> Any:
     from penstock.handler.response import HttpResponse
 
     return HttpResponse(status=204, headers={"Allow": ", ".join(allowed)})

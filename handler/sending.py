@@ -10,7 +10,8 @@ from penstock.handler.base_response import HttpResponseBase
 from penstock.handler.batches import SyncParts
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.exceptions import ContentLengthMismatch
-from penstock.handler.headers import ResponseHeaders
+from penstock.handler.headers import ResponseHeaders, header_value
+from penstock.handler.hops import in_request_thread
 from penstock.handler.tasks import settle
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ async def transmit(
         if status == 205:
             content = b""
         pairs = _with_length(pairs, response, len(content))
+    if response.cookies:
+        pairs += cookie_pairs(response, config)
     await send({"type": _START, "status": status, "headers": pairs})
     if method == "HEAD":
         content = b""
@@ -68,26 +71,28 @@ async def transmit(
 
 
 def header_pairs(response: Any, config: HandlerConfig) -> list[tuple[bytes, bytes]]:
-    """The headers as ASGI takes them, cookies last; a fresh list."""
-    headers = response.headers if isinstance(response, HttpResponseBase) else None
-    if headers is None:
-        return _foreign_pairs(response, config)
-    pairs = headers.raw(preserve_case=config.preserve_header_case)
-    if response.cookies:
-        name = b"Set-Cookie" if config.preserve_header_case else b"set-cookie"
-        pairs += [(name, value) for value in response.cookies.raw()]
-    return pairs
-
-
-def _foreign_pairs(response: Any, config: HandlerConfig) -> list[tuple[bytes, bytes]]:
-    """The same for a response of another library; raises ``BadHeaderError`` as ours do."""
+    """The headers as ASGI takes them, without cookies; a fresh list."""
+    if isinstance(response, HttpResponseBase):
+        return response.headers.raw(preserve_case=config.preserve_header_case)
+    # One of another library: raises BadHeaderError as ours does where a header is set.
     headers = ResponseHeaders()
     for name, value in response.items():
         headers.add(name, value)
-    cookies = getattr(response, "cookies", None) or {}
-    for cookie in cookies.values():
-        headers.add("Set-Cookie", cookie.output(header="").strip())
     return headers.raw(preserve_case=config.preserve_header_case)
+
+
+def cookie_pairs(response: Any, config: HandlerConfig) -> list[tuple[bytes, bytes]]:
+    """A header for each cookie, to be sent after the others."""
+    cookies = response.cookies
+    if not cookies:
+        return []
+    name = b"Set-Cookie" if config.preserve_header_case else b"set-cookie"
+    if isinstance(response, HttpResponseBase):
+        return [(name, value) for value in cookies.raw()]
+    return [
+        (name, header_value(cookie.output(header="").strip()).encode("latin-1"))
+        for cookie in cookies.values()
+    ]
 
 
 def _bare(pairs: list[tuple[bytes, bytes]], status: int) -> list[tuple[bytes, bytes]]:
@@ -132,15 +137,18 @@ class _Stream:
     async def run(self, method: str) -> None:
         response, status = self.response, self.response.status_code
         pairs = header_pairs(response, self.config)
+        cookies = cookie_pairs(response, self.config)
         self._start = {"type": _START, "status": status, "headers": pairs}
         if status in _WITHOUT_BODY or status == 205 or method == "HEAD":
             if status in _WITHOUT_BODY:
                 self._start["headers"] = _bare(pairs, status)
             elif status == 205:
                 self._start["headers"] = [*_bare(pairs, status), (b"content-length", b"0")]
+            self._start["headers"] += cookies
             await self.send(self._start)
             await self.send({"type": _BODY, "body": b"", "more_body": False})
             return
+        pairs += cookies
         trailers = self._offered_trailers()
         if not trailers and await self._hand_over_file():
             return
@@ -304,8 +312,6 @@ async def close_response(response: Any) -> None:
         return
     if getattr(response, "closed", False):
         return
-    from penstock.handler.hops import in_request_thread
-
     closers = getattr(response, "_resource_closers", None)
     if closers is None:
         await in_request_thread(response.close)

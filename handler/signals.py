@@ -108,7 +108,7 @@ class Signal(BlinkerSignal):
             (async_ if _is_async(receiver) else sync).append(receiver)
         return sync, async_
 
-    def send(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:  # type: ignore[override]
+    def send(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
         """Call sync receivers here, then the async ones on a loop; the first error propagates."""
         return self._send(named.pop("sender", sender), named, robust=False)
 
@@ -122,9 +122,7 @@ class Signal(BlinkerSignal):
             return []
         return await self._asend(named.pop("sender", sender), named, robust=False)
 
-    async def asend_robust(
-        self, sender: Any = None, /, **named: Any
-    ) -> list[tuple[Receiver, Any]]:
+    async def asend_robust(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
         """Like ``asend``; errors are logged and returned in place."""
         if not self.receivers:
             return []
@@ -206,9 +204,7 @@ async def _one(receiver: Receiver, named: dict[str, Any], *, robust: bool) -> An
         return _logged(receiver, error)
 
 
-async def _guarded(
-    receiver: Receiver, named: dict[str, Any]
-) -> tuple[Any, Exception | None]:
+async def _guarded(receiver: Receiver, named: dict[str, Any]) -> tuple[Any, Exception | None]:
     # An error must not cancel the other receivers, as it would in a task group.
     try:
         return await receiver(**named), None
@@ -232,7 +228,7 @@ _ANY_ID = 0  # blinker's key for "anybody"
 
 
 def _key(obj: Any) -> Hashable:
-    """blinker's own identity of a receiver or sender."""
+    """The identity that blinker gives a of a receiver or sender."""
     if obj is None:
         return _ANY_ID
     function = getattr(obj, "__func__", None)
@@ -247,9 +243,7 @@ def _reference(receiver: Receiver, *, weak: bool) -> Callable[[], Receiver | Non
     return WeakMethod(receiver) if hasattr(receiver, "__func__") else ref(receiver)
 
 
-def receiver(
-    signals: Signal | Iterable[Signal], **options: Any
-) -> Callable[[Receiver], Receiver]:
+def receiver(signals: Signal | Iterable[Signal], **options: Any) -> Callable[[Receiver], Receiver]:
     """Decorator: connect the function to one signal or several; options as in ``connect``."""
 
     def connect(function: Receiver) -> Receiver:
