@@ -130,6 +130,7 @@ class WebSocket(Connection):
         self._expect("deny", CONNECTING)
         await self.wait_for_connect()
         self.connection_state = CLOSED
+        self._end = WebSocketDisconnect(1008)
         if response is None:
             await self._refuse()
             return

@@ -6,13 +6,17 @@ import asyncio
 import io
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from penstock.handler import ASGIHandler, HttpResponse, path
 from penstock.handler.exceptions import WebSocketDisconnect
 from penstock.handler.testing import (
     AsyncClient,
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.websockets import WebSocket
+
+    from penstock.handler import ASGIRequest
 
 log: list[str] = []
 
@@ -293,6 +299,54 @@ class TestLifespan:
 
         with Client(app) as client:
             assert client.get("/").status == 204
+
+
+class TestEncoding:
+    """What the client encodes, the handler's own parsers read back."""
+
+    NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\\/&;%", min_codepoint=32))
+
+    TRIMMED = NAMES.map(str.strip).filter(len)  # the names of parts are read without the rest
+
+    @given(
+        fields=st.lists(st.tuples(TRIMMED, st.text())),
+        files=st.lists(st.tuples(TRIMMED, st.binary())),
+    )
+    def test_forms(self, fields: list[tuple[str, str]], files: list[tuple[str, bytes]]) -> None:
+        seen: list[Any] = []
+
+        async def view(request: ASGIRequest) -> HttpResponse:
+            form = await request.aform()
+            for name in form:
+                for value in form.getlist(name):
+                    content = value if isinstance(value, str) else await value.aread()
+                    seen.append((name, content))
+            return HttpResponse()
+
+        client = Client(ASGIHandler([path("", view)]))
+        sent = [(name, (f"{number}.bin", content)) for number, (name, content) in enumerate(files)]
+        assert client.post("/", data=grouped(fields), files=sent).status == 200
+        assert sorted(seen, key=repr) == sorted([*fields, *files], key=repr)
+
+    @given(params=st.lists(st.tuples(NAMES, NAMES)), segment=NAMES)
+    def test_targets(self, params: list[tuple[str, str]], segment: str) -> None:
+        seen: list[Any] = []
+
+        def view(request: ASGIRequest, rest: str) -> HttpResponse:
+            seen.extend([rest, dict(request.GET.lists())])
+            return HttpResponse()
+
+        client = Client(ASGIHandler([path("x<path:rest>", view)]))
+        target = f"/x{quote(segment, safe='')}/"
+        assert client.get(target, params=params).status == 200
+        assert seen == [f"{segment}/", grouped(params)]
+
+
+def grouped(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, value in pairs:
+        groups.setdefault(name, []).append(value)
+    return groups
 
 
 class TestAsync:
