@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.base import BaseHandler
@@ -61,6 +62,10 @@ class ASGIHandler(DuckMethods, BaseHandler):
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._has_mounts = bool(getattr(self.router, "has_mounts", False))
         self.load_middleware(is_async=True)
+        if "django.core.signals" in sys.modules:
+            from penstock.handler.django_signals import mirror_signals
+
+            mirror_signals()
         websocket_middleware = tuple(websocket_middleware)
         if websocket_middleware or getattr(self.router, "has_websockets", False):
             from penstock.handler.websocket_serving import build_websocket_chain

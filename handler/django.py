@@ -15,13 +15,10 @@ from django.urls import get_resolver, set_script_prefix, set_urlconf
 from penstock.handler.asgi import ASGIHandler
 from penstock.handler.config import HandlerConfig
 from penstock.handler.coroutines import is_async_callable
-from penstock.handler.django_signals import mirror_signals
 from penstock.handler.request import ASGIRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-__all__ = ["DjangoASGIRequest", "DjangoHandler", "mirror_signals"]
 
 _STATUSES_WITH_VIEWS = (400, 403, 404, 500)
 
@@ -80,7 +77,6 @@ class DjangoHandler(ASGIHandler):
             config=config,
             **options,
         )
-        mirror_signals()
 
     def create_request(self, scope: Any, body_file: Any) -> tuple[Any, Any]:
         """Return what ``ASGIHandler`` does; Django's ``reverse`` knows the prefix from here on."""

@@ -7,6 +7,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+ALONE = """
+import sys
+from penstock.handler import ASGIHandler, HttpResponse, path
+from penstock.handler.testing import Client
+
+def view(request):
+    return HttpResponse("x")
+
+Client(ASGIHandler([path("", view)])).get("/")
+assert "django" not in sys.modules
+"""
+WITH_SIGNALS = """
+from django.core import signals
+from penstock.handler import ASGIHandler, HttpResponse, path
+from penstock.handler.testing import Client
+
+seen = []
+
+def note(signal, **_):
+    seen.append("started" if signal is signals.request_started else "finished")
+
+def view(request):
+    seen.append("view")
+    return HttpResponse("x")
+
+signals.request_started.connect(note)
+signals.request_finished.connect(note)
+for _ in range(2):
+    Client(ASGIHandler([path("", view)])).get("/")
+assert seen == ["started", "view", "finished"] * 2, seen
+"""
 FOLDER = Path(__file__).parent / "django_site"
 
 
@@ -22,3 +55,9 @@ def test_django_runs_unmodified() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.conformance("C188")
+@pytest.mark.parametrize("program", [ALONE, WITH_SIGNALS], ids=["without it", "with its signals"])
+def test_django_is_noticed_where_it_is_used_and_not_imported_elsewhere(program: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
