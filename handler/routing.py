@@ -51,6 +51,8 @@ class Route:
     ) -> None:
         self.pattern = pattern
         self.view = view
+        # What is called for it; a mount that is behind middleware has a view made of its app.
+        self.route_view = view
         self.name = name
         self.kind = kind
         self.stream_body = stream_body or bool(getattr(view, "stream_body", False))
@@ -284,11 +286,23 @@ class Router:
             for segment in route.prefix:
                 node = node.children.setdefault(segment, _Node())
             node.routes.append(route)
+            if isinstance(route, Mount) and route.inside:
+                self._add_as_view(route)
             if route.name is not None:
                 self._register(route.name, route)
         self.has_mounts = any(route.kind == "mount" for route in self.routes)
         self.has_websockets = any(route.kind == "websocket" for route in self.routes)
         self.streams = any(route.stream_body for route in self.routes)
+
+    def _add_as_view(self, mounted: Mount) -> None:
+        """Have requests find the mount behind the middleware."""
+        from penstock.handler.mounting import as_view
+
+        mounted.route_view = as_view(mounted.view, mounted.child_scope)
+        node = self._roots["http"]
+        for segment in mounted.prefix:
+            node = node.children.setdefault(segment, _Node())
+        node.routes.append(mounted)
 
     def _register(self, name: str, route: Route) -> None:
         known = self._names.setdefault(name, [])
@@ -328,7 +342,7 @@ class Router:
             if methods is None or method is None or method in methods:
                 if fallback is not None and methods is None:
                     break
-                return ResolverMatch(self, route, route.view, kwargs)
+                return ResolverMatch(self, route, route.route_view, kwargs)
             if method == "HEAD" and "GET" in methods and fallback is None:
                 fallback = (route, kwargs)
             allowed |= methods

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import uuid
 from typing import Any
@@ -258,6 +259,72 @@ def test_mounts() -> None:
     assert b"GET {}" == exchange(handler, "/sub/own").body
     assert 404 == exchange(handler, "/subway").status
     assert ["/sub/own", "/subway"] == entered
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_mount_behind_the_middleware(method: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while (message := await receive()).get("more_body"):
+            body += message["body"]
+        headers = [(b"x-child", scope["root_path"].encode()), (b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send({"type": "http.response.body", "body": b"child ", "more_body": True})
+        await send({"type": "http.response.body", "body": body})
+
+    def middleware(get_response: Any) -> Any:
+        async def layer(request: Any) -> Any:
+            response = await get_response(request)
+            response["X-Layer"] = "1"
+            return response
+
+        return layer
+
+    middleware.async_capable = True  # type: ignore[attr-defined]
+    handler = ASGIHandler(
+        [mount("sub", app, through_middleware=True), path("<path:p>", show)],
+        middleware=[middleware],
+    )
+    result = exchange(handler, "/sub/x", method, body=b"body" if method == "POST" else b"")
+    assert (201, "1", "/sub", "text/plain") == (
+        result.status,
+        result.header("x-layer"),
+        result.header("x-child"),
+        result.header("content-type"),
+    )
+    assert (b"child body" if method == "POST" else b"child ") == result.body
+    assert result.is_complete
+    assert b"GET {'p': 'other'}" == exchange(handler, "/other").body
+
+
+def test_a_mounted_application_that_fails() -> None:
+    async def before(scope: Any, receive: Any, send: Any) -> None:
+        raise LookupError
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    async def halfway(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        raise LookupError
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        while True:
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+
+    def inside(app: Any) -> ASGIHandler:
+        return ASGIHandler([mount("", app, through_middleware=True)])
+
+    assert 500 == exchange(inside(before)).status
+    assert 500 == exchange(inside(silent)).status
+    result = exchange(inside(halfway))
+    assert isinstance(result.error, LookupError)
+    assert not result.is_complete
+    assert 200 == exchange(inside(endless), method="HEAD").status
+    gone = [{"type": "http.request"}, {"type": "http.disconnect"}]
+    assert exchange(inside(endless), messages=gone, on_send=lambda _: asyncio.sleep(0)).error is None
 
 
 def test_redirects_to_the_slash() -> None:
