@@ -120,6 +120,7 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
+        _note(request, response)
         if callable(getattr(response, "render", None)):
             response = await self._render(request, response, chain)
         return response
@@ -161,6 +162,7 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
+        _note(request, response)
         if callable(getattr(response, "render", None)):
             response = self._render_sync(request, response, chain)
         return response
@@ -216,6 +218,12 @@ class BaseHandler:
 
                 return JsonResponse(response, safe=False)
         raise TypeError(f"{_view_name(view)} returned {response!r}: expected a response")
+
+
+def _note(request: Any, response: Any) -> None:
+    exchange = request.__dict__.get("_exchange")
+    if exchange is not None:
+        exchange.note(response)
 
 
 def as_router(routes_or_view: Any, *, redirect_slashes: bool) -> Any:

@@ -39,6 +39,10 @@ class CleanUp:
         self.response = response
         self._responses.append(response)
 
+    def note(self, response: Any) -> None:
+        """Have a view's response closed even if a middleware drops it, as when it is cancelled."""
+        self._responses.append(response)
+
     async def run(
         self,
         outcome: Callable[[], str],

@@ -104,7 +104,8 @@ class DuckMethods:
         """
         try:
             response = await _call(producer, request)
-            self.check_response(response, producer)
+            if not hasattr(response, "status_code"):
+                response = self._coerced(response, producer)
         except Exception as error:
             response = await self.failsafe.response_for(request, error)
         try:

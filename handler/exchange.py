@@ -58,6 +58,7 @@ class Exchange:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._end = CleanUp(type(handler), scope)
+        self.note = self._end.note
         self.reason: str | None = None
         self.started = False
         self._complete = False
