@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.exceptions import (
     BadRequest,
-    HttpError,
     ImproperlyConfigured,
     Resolver404,
-    SuspiciousOperation,
     WebSocketDisconnect,
 )
+from penstock.handler.failsafe import kind_of
+from penstock.handler.middleware import is_being_cancelled
+from penstock.handler.sending import close_response
 from penstock.handler.signals import (
     got_request_exception,
     websocket_connected,
     websocket_disconnected,
 )
 from penstock.handler.threads import ThreadScope
-from penstock.handler.websockets import CONNECTING, OPEN, WebSocket
+from penstock.handler.websockets import CONNECTING, WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -151,35 +153,41 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
 async def _run(handler: ASGIHandler, ws: WebSocket) -> None:
     chain = handler.websocket_chain or build_websocket_chain(handler.router, ())
     try:
-        result = await chain(ws)
+        await _end_with_result(ws, await chain(ws))
     except WebSocketDisconnect:
         if not ws.closed:  # of another connection that the view used
             await ws.close()
     except Exception as error:
         await _end_with_error(handler, ws, error)
-    else:
-        await _end_with_result(handler, ws, result)
+    except asyncio.CancelledError as error:
+        if is_being_cancelled():
+            raise
+        await _end_with_error(handler, ws, error)
 
 
-async def _end_with_result(handler: ASGIHandler, ws: WebSocket, result: Any) -> None:
+async def _end_with_result(ws: WebSocket, result: Any) -> None:
+    if result is None:
+        if not ws.closed:
+            await (ws.close() if ws.accepted else ws.deny())
+        return
+    if not hasattr(result, "status_code"):
+        raise TypeError(f"the WebSocket view of {ws.path!r} returned {result!r}: expected None")
     if ws.connection_state == CONNECTING:
         await ws.deny(result)
-    elif result is not None and ws.accepted:
-        await result.aclose()
-        error = TypeError(
-            f"the WebSocket view of {ws.path!r} returned {result!r} after accept: "
-            "a response can only refuse a connection"
-        )
-        await _end_with_error(handler, ws, error)
-    elif ws.connection_state == OPEN:
-        await ws.close()
+        return
+    await close_response(result)
+    raise TypeError(
+        f"the WebSocket view of {ws.path!r} returned {result!r} after the handshake: "
+        "a response can only refuse a connection"
+    )
 
 
-async def _end_with_error(handler: ASGIHandler, ws: WebSocket, error: Exception) -> None:
+async def _end_with_error(handler: ASGIHandler, ws: WebSocket, error: BaseException) -> None:
     if ws.connection_state == CONNECTING:
         await ws.deny(await handler.failsafe.response_for(ws, error))
         return
-    if isinstance(error, HttpError | SuspiciousOperation) and error.status < 500:
+    kind = kind_of(error)
+    if kind.status < 500:
         logger.warning("closing the WebSocket of %r: %r", ws.path, error)
         code = 1007 if isinstance(error, BadRequest) else 1008
     else:
@@ -188,3 +196,5 @@ async def _end_with_error(handler: ASGIHandler, ws: WebSocket, error: Exception)
         code = 1011
     if not ws.closed:
         await ws.close(code)
+    if kind.uncaught and handler.config.debug_propagate_exceptions:
+        raise error

@@ -134,22 +134,30 @@ class WebSocket(Connection):
         if response is None:
             await self._refuse()
             return
+        from penstock.handler.sending import close_response, transmit
+
+        started = False
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await self._deliver({**message, "type": f"websocket.{message['type']}"})
+
         try:
             if DENIAL_EXTENSION in (self.scope.get("extensions") or {}):
-                from penstock.handler.sending import transmit
-
-                await transmit(response, self._send_denial, config=self.config)
+                await transmit(response, send, config=self.config)
             else:
                 await self._refuse()
+        except Exception:
+            if not started:  # the response failed before its first byte: the client gets a 403
+                await self._refuse()
+            raise
         finally:
-            response._handler_class = None  # noqa: SLF001 - its end is not that of an HTTP request
-            await response.aclose()
+            await close_response(response)
 
     async def _refuse(self) -> None:
-        await self._deliver({"type": "websocket.close", "code": 1008, "reason": ""})
-
-    async def _send_denial(self, message: dict[str, Any]) -> None:
-        await self._deliver({**message, "type": f"websocket.{message['type']}"})
+        if not self._left_by_client:
+            await self._deliver({"type": "websocket.close", "code": 1008, "reason": ""})
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection; before ``accept`` that refuses it. No effect once the client left.

@@ -15,6 +15,7 @@ from penstock.handler import (
     HttpResponse,
     JsonResponse,
     PermissionDenied,
+    StreamingHttpResponse,
     WebSocket,
     WebSocketDisconnect,
     WebSocketStateError,
@@ -443,6 +444,53 @@ class TestEnds:
         wire.serve(view)
         assert wire.sent[-1]["code"] == 1011
         assert "can only refuse" in str(failures[0])
+
+    @pytest.mark.parametrize("accepts", [True, False])
+    def test_what_is_no_response_is_an_error(
+        self, accepts: bool, failures: list[Exception]
+    ) -> None:
+        async def view(ws: WebSocket) -> Any:
+            if accepts:
+                await ws.accept()
+            return "welcome"
+
+        wire = Wire()
+        wire.serve(view)
+        assert wire.sent[-1]["code"] == (1011 if accepts else 1008)
+        assert "returned 'welcome'" in str(failures[0])
+
+    def test_a_denial_that_fails_before_its_first_byte_is_a_403(
+        self, failures: list[Exception]
+    ) -> None:
+        def parts() -> Iterator[bytes]:
+            raise ZeroDivisionError
+            yield b""
+
+        async def view(_ws: WebSocket) -> HttpResponse:
+            return StreamingHttpResponse(parts(), status=401)  # type: ignore[return-value]
+
+        assert self.denied(view, offered=True).status == 403
+        assert [type(failure) for failure in failures] == [ZeroDivisionError]
+
+    def test_a_view_that_cancels_itself_has_failed(self, failures: list[Exception]) -> None:
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            raise asyncio.CancelledError
+
+        wire = Wire()
+        wire.serve(view)
+        assert wire.sent[-1]["code"] == 1011
+        assert len(failures) == 1
+
+    def test_failures_can_be_let_out(self) -> None:
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            raise ZeroDivisionError
+
+        wire = Wire()
+        with pytest.raises(ZeroDivisionError):
+            wire.serve(view, config=HandlerConfig(debug_propagate_exceptions=True))
+        assert wire.sent[-1]["code"] == 1011
 
     def test_a_client_that_left_during_the_handshake(self) -> None:
         async def view(_ws: WebSocket) -> None:

@@ -24,9 +24,10 @@ from penstock.handler import (
     StreamingHttpResponse,
     path,
     request_finished,
+    websocket,
 )
 from penstock.handler.django import DjangoASGIRequest, DjangoHandler
-from penstock.handler.testing import Client
+from penstock.handler.testing import Client, WebSocketDenied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,6 +173,24 @@ class TestForeignResponses:
         client = Client(ASGIHandler([path("", lambda _: DjangoResponse("four"))]))
         answer = client.request("HEAD", "/")
         assert (answer.content, answer.headers["content-length"]) == (b"", "4")
+
+    def test_it_can_refuse_a_websocket(self) -> None:
+        closed: list[int] = []
+
+        async def view(_ws: Any) -> DjangoResponse:
+            response = DjangoResponse("members only", status=401)
+            response._resource_closers.append(lambda: closed.append(1))
+            return response
+
+        handler = ASGIHandler([websocket("", view)])
+        with (
+            Client(handler, extensions={"websocket.http.response": {}}) as client,
+            pytest.raises(WebSocketDenied) as raised,
+            client.websocket("/"),
+        ):
+            pass
+        assert (raised.value.answer.status, raised.value.answer.text) == (401, "members only")
+        assert closed == [1]
 
 
 class TestMiddlewareOnOurViews:
