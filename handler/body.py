@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from typing import IO, TYPE_CHECKING, Self
-
-from penstock.handler.offloading import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ class SpooledBody:
     """A body that is received with ``feed`` and ``finish``, then read like a binary file.
 
     Up to ``max_memory`` bytes stay in memory, and a body of one message is never copied. More goes
-    to a ``tempfile.SpooledTemporaryFile`` in ``temp_dir``, written in a thread; memory is bounded
-    by the threshold plus one message plus half a mebibyte.
+    to a ``tempfile.SpooledTemporaryFile`` in ``temp_dir``, written in a thread while more is
+    received; memory is bounded by the threshold, a mebibyte and one message.
     """
 
     def __init__(self, max_memory: int, temp_dir: str | None = None) -> None:
@@ -29,18 +29,21 @@ class SpooledBody:
         self._pending_size = 0
         self._file: IO[bytes] | None = None
         self.size = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._busy = threading.Lock()
         self.rolled = False
         self.closed = False
 
     async def feed(self, chunk: bytes) -> None:
-        """Take the next part of the body."""
+        """Take the next part of the body. A failure to write shows in one of the next calls."""
         if not chunk:
             return
         self._pending.append(chunk)
         self._pending_size += len(chunk)
         self.size += len(chunk)
         if self.size > self._max_memory and (not self.rolled or self._pending_size >= _WRITE_SIZE):
-            await self._write_in_thread()
+            await self._written()
+            self._write_in_thread()
 
     async def finish(self) -> None:
         """End the body; it is read from its start."""
@@ -48,24 +51,35 @@ class SpooledBody:
             self._file = io.BytesIO(b"".join(self._pending))
             self._pending = []
             return
+        await self._written()
         if self._pending:
-            await self._write_in_thread()
+            self._write_in_thread()
+            await self._written()
         self._opened().seek(0)
 
-    async def _write_in_thread(self) -> None:
+    def _write_in_thread(self) -> None:
         self.rolled = True
         chunks, self._pending, self._pending_size = self._pending, [], 0
-        await in_thread(self._write, chunks)
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, self._write, chunks)
+
+    async def _written(self) -> None:
+        """Wait for the thread: there is one write at a time."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
 
     def _write(self, chunks: list[bytes]) -> None:
-        if self._file is None:
-            from tempfile import SpooledTemporaryFile
+        with self._busy:
+            if not self.closed:
+                if self._file is None:
+                    from tempfile import SpooledTemporaryFile
 
-            file = SpooledTemporaryFile(dir=self._temp_dir)  # noqa: SIM115 - close() closes it
-            file.rollover()
-            self._file = file
-        for chunk in chunks:
-            self._file.write(chunk)
+                    self._file = SpooledTemporaryFile(dir=self._temp_dir)  # noqa: SIM115
+                    self._file.rollover()
+                self._file.writelines(chunks)
+        if self.closed:
+            self._close_file()
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
@@ -121,9 +135,17 @@ class SpooledBody:
         return False
 
     def close(self) -> None:
-        """Give memory and file back; the second call does nothing."""
+        """Give memory and file back; the second call does nothing.
+
+        If a thread is writing just now, it closes the file when it has written.
+        """
         self.closed = True
         self._pending = []
+        if self._busy.acquire(blocking=False):
+            self._busy.release()
+            self._close_file()
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
 

@@ -251,7 +251,7 @@ class Closing(io.BytesIO):
 @pytest.mark.parametrize("fails_at", [0, 1, 2, None])
 def test_a_file_is_closed_once_when_sending_fails(fails_at: int | None) -> None:
     source = Closing(b"x" * 200_000)
-    sent = []
+    sent: list[dict[str, Any]] = []
 
     def on_send(message: dict[str, Any]) -> None:
         if len(sent) == fails_at:

@@ -140,15 +140,31 @@ def test_reading_before_the_end_is_an_error() -> None:
     asyncio.run(main())
 
 
-def test_a_body_that_is_given_up_while_it_is_written_leaves_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_body_that_is_given_up_while_it_is_written_leaves_no_file(
+    tmp_path: Path, *, waiting: bool
+) -> None:
     async def main() -> None:
         body = SpooledBody(10, str(tmp_path))
-        task = asyncio.create_task(body.feed(b"x" * 10_000_000))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await body.feed(b"x" * 10_000_000)
+        if waiting:
+            task = asyncio.create_task(body.finish())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
         body.close()
 
     asyncio.run(main())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_to_write_is_raised_before_the_body_ends(tmp_path: Path) -> None:
+    async def main() -> None:
+        body = SpooledBody(10, str(tmp_path / "missing"))
+        await body.feed(b"x" * 100)
+        with pytest.raises(FileNotFoundError):
+            await body.finish()
+        body.close()
+
+    asyncio.run(main())
