@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Run(Protocol):
+class RunsToTheEnd(Protocol):
     """Runs a coroutine on the client's loop and returns its result."""
 
     def __call__(self, step: Coroutine[Any, Any, T]) -> T:
@@ -43,6 +43,11 @@ class Client:
     def cookies(self) -> dict[str, str]:
         """The cookies that the client has."""
         return self._client.cookies
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the application's start-up has put into the state."""
+        return self._client.state
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
@@ -112,7 +117,7 @@ class Client:
 class BlockingAnswer(Head):
     """``StreamedAnswer``, iterated synchronously."""
 
-    def __init__(self, answer: StreamedAnswer, run: Run) -> None:
+    def __init__(self, answer: StreamedAnswer, run: RunsToTheEnd) -> None:
         super().__init__(answer.status, answer.raw_headers)
         self._answer, self._run = answer, run
 
@@ -129,7 +134,7 @@ class BlockingAnswer(Head):
 class BlockingSession:
     """``WebSocketSession``, call by call."""
 
-    def __init__(self, session: WebSocketSession, run: Run) -> None:
+    def __init__(self, session: WebSocketSession, run: RunsToTheEnd) -> None:
         self._session, self._run = session, run
 
     @property

@@ -275,6 +275,7 @@ class TestLifespan:
         log.clear()
         with Client(APP) as client:
             assert log == ["started"]
+            assert client.state == {"answer": 42}
             assert client.get("/echo/").json()["state"] == 42
         assert log == ["started", "stopped"]
 
