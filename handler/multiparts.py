@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # RFC 2046 section 5.1.1 allows 70 characters of fewer kinds; clients are not always so strict.
 _BOUNDARY = re.compile(r"[ -~]{0,199}[!-~]")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_EXTENDED = re.compile(r";\s*(name|filename)\*", re.IGNORECASE)  # RFC 2231, RFC 8187
 
 
 def boundary_of(content_type: str, parameters: dict[str, str]) -> bytes:
@@ -148,8 +150,11 @@ class MultiPartForm:
             _, parameters = parse_header_parameters(disposition)
             if "name" not in parameters:
                 raise MultiPartParserError("a part without a name in Content-Disposition")
-            if "*" in disposition:
+            unquoted = _QUOTED.sub('""', disposition)
+            extended = {found.lower() for found in _EXTENDED.findall(unquoted)}
+            if "name" in extended:
                 name = parameters["name"].encode("utf-8").decode("latin-1")
+            if "filename" in extended:
                 filename = parameters.get("filename", "").encode("utf-8").decode("latin-1")
         name = self._text(name).strip()
         base64 = headers.get("Content-Transfer-Encoding", "").strip().lower() == "base64"

@@ -140,7 +140,8 @@ def _blocking(iterator: AsyncIterator[Any]) -> Iterator[Any]:
     async def step() -> Any:
         return await anext(iterator, _END)
 
-    if getattr(SyncToAsync.threadlocal, "main_event_loop", None) is not None:
+    loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    if loop is not None and loop.is_running():  # asgiref leaves one behind that has been closed
         pull = async_to_sync(step)
         while (part := pull()) is not _END:
             yield part

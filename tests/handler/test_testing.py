@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -313,6 +313,7 @@ class TestEncoding:
         fields=st.lists(st.tuples(TRIMMED, st.text())),
         files=st.lists(st.tuples(TRIMMED, st.binary())),
     )
+    @example(fields=[("*é", "1"), ("a*b", "2")], files=[("*ü", b"3")])
     def test_forms(self, fields: list[tuple[str, str]], files: list[tuple[str, bytes]]) -> None:
         seen: list[Any] = []
 
