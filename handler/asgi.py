@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from penstock.handler.config import HandlerConfig
+
+
+def _django_is_set_up() -> bool:
+    """Whether Django has settings, or will find them: without, its receivers would only fail."""
+    configured = sys.modules["django.conf"].settings.configured
+    return bool(configured) or "DJANGO_SETTINGS_MODULE" in os.environ
 
 
 class ASGIHandler(DuckMethods, BaseHandler):
@@ -62,7 +69,7 @@ class ASGIHandler(DuckMethods, BaseHandler):
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._has_mounts = bool(getattr(self.router, "has_mounts", False))
         self.load_middleware(is_async=True)
-        if "django.core.signals" in sys.modules:
+        if "django.core.signals" in sys.modules and _django_is_set_up():
             from penstock.handler.django_signals import mirror_signals
 
             mirror_signals()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
-from urllib.parse import quote
 
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.exceptions import DisallowedHost, InvalidRequestHeader
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.handler.routing import ResolverMatch
 
 T = TypeVar("T")
-_HOST = re.compile(r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?")
+_HOST = r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?"
 # RFC 3986 section 3.3, less ";" and "=", which some servers take for path parameters.
 _SAFE_IN_PATH = "/:@&+$,-_.!~*'()"
 # RFC 3987 section 3.1: reserved and unreserved characters, and what is escaped already.
@@ -201,7 +200,7 @@ class Connection:
         ``allowed_hosts``.
         """
         host = self._raw_host()
-        found = _HOST.fullmatch(host.lower())
+        found = re.fullmatch(_HOST, host.lower())  # compiled at its first use
         if found is None:
             raise DisallowedHost(
                 f"Host {host!r}: expected a name of letters, digits, '-' and '.', or an address"
@@ -245,6 +244,8 @@ class Connection:
         return self._full(self.path_info, force_append_slash)
 
     def _full(self, path: str, slash: bool) -> str:  # noqa: FBT001
+        from urllib.parse import quote
+
         query = self.META.get("QUERY_STRING", "") if "META" in self.__dict__ else self._query
         end = "/" if slash and not path.endswith("/") else ""
         return f"{quote(path, safe=_SAFE_IN_PATH)}{end}{f'?{iri_to_uri(query)}' if query else ''}"
@@ -254,7 +255,7 @@ class Connection:
 
         What is missing comes from this request: scheme, host, and for relative locations the path.
         """
-        from urllib.parse import urljoin, urlsplit
+        from urllib.parse import quote, urljoin, urlsplit
 
         here = f"{self.scheme}://{self.get_host()}"
         if location is None:
@@ -374,6 +375,8 @@ def content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 
 def iri_to_uri(iri: str) -> str:
     """Percent-encode what may not stand in a URI (RFC 3987 section 3.1)."""
+    from urllib.parse import quote
+
     return quote(iri, safe=_SAFE_IN_URI)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from penstock.handler.exceptions import ImproperlyConfigured
 
@@ -124,4 +123,6 @@ def register_converter(converter: Any, name: str) -> None:
 
 def quoted(value: str) -> str:
     """Percent-encode a part of a path."""
+    from urllib.parse import quote
+
     return quote(value, safe="/:@&+$,-_.!~*'()")

@@ -81,6 +81,9 @@ class HttpError(HandlerError):
         self.content = content
         self.headers = dict(headers) if headers is not None else {}
 
+    def __str__(self) -> str:
+        return "" if self.content is None else str(self.content)
+
 
 class _FixedStatus(HttpError):
     """An HttpError whose class says the status; the arguments are for the log."""
@@ -89,6 +92,8 @@ class _FixedStatus(HttpError):
         Exception.__init__(self, *args)
         self.content = None
         self.headers = {}
+
+    __str__ = Exception.__str__
 
 
 class Http404(_FixedStatus):

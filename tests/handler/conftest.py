@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,14 @@ class Signals(list[tuple[str, dict[str, Any]]]):
     @property
     def outcomes(self) -> list[str]:
         return [fields["outcome"] for fields in self.of("finished")]
+
+
+@pytest.fixture
+def no_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process without Django, whose signals cost a hop each; for tests that count hops."""
+    monkeypatch.delitem(sys.modules, "django.core.signals", raising=False)
+    for signal in (request_started, request_finished, got_request_exception):
+        signal.disconnect(dispatch_uid="penstock.handler.django_signals")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from asgi_calls import exchange
 from penstock.handler import ASGIHandler, HandlerConfig, HttpResponse, path
 from penstock.handler import exceptions as ours
 
+pytestmark = pytest.mark.usefixtures("no_django")
 REQUEST = "penstock.request"
 SECURITY = "penstock.security"
 TABLE = [

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from conftest import Signals
 
+pytestmark = pytest.mark.usefixtures("no_django")
 NO_DISCONNECT = {"penstock": {"no_disconnect": True}}
 
 

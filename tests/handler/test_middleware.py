@@ -26,6 +26,7 @@ from penstock.handler import (
 )
 from penstock.handler.fusion import can_be_fused
 
+pytestmark = pytest.mark.usefixtures("no_django")
 
 async def view(request: Any) -> HttpResponse:
     request.log.append("view")

@@ -15,6 +15,7 @@ from asgi_calls import exchange, run
 from penstock.handler import ASGIHandler, HttpResponse, Signal, receiver, request_finished
 from penstock.handler import got_request_exception, request_started
 
+pytestmark = pytest.mark.usefixtures("no_django")
 
 @pytest.mark.conformance("C164")
 def test_connecting_twice_is_connecting_once() -> None:

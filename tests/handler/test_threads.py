@@ -15,6 +15,7 @@ from penstock.handler import ASGIHandler, HandlerConfig, HttpResponse, path
 from penstock.handler.hops import in_request_thread
 from penstock.handler.threads import ThreadPool, ThreadScope
 
+pytestmark = pytest.mark.usefixtures("no_django")
 
 def name_of_thread(request: Any = None) -> HttpResponse:
     return HttpResponse(threading.current_thread().name)
