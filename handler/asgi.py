@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 
 def _django_is_set_up() -> bool:
-    """Whether Django has settings, or will find them: without, its receivers would only fail."""
-    configured = sys.modules["django.conf"].settings.configured
-    return bool(configured) or "DJANGO_SETTINGS_MODULE" in os.environ
+    """Whether the receivers of Django's signals can work: those of its database need settings."""
+    conf = sys.modules.get("django.conf")
+    configured = conf is not None and conf.settings.configured
+    return configured or "django.db" not in sys.modules or "DJANGO_SETTINGS_MODULE" in os.environ
 
 
 class ASGIHandler(DuckMethods, BaseHandler):
