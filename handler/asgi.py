@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def _django_is_set_up() -> bool:
-    """Whether the receivers of Django's signals can work: those of its database need settings."""
+    """Whether Django has settings, or will find them: without, its receivers would only fail."""
     conf = sys.modules.get("django.conf")
     configured = conf is not None and conf.settings.configured
-    return configured or "django.db" not in sys.modules or "DJANGO_SETTINGS_MODULE" in os.environ
+    return configured or "DJANGO_SETTINGS_MODULE" in os.environ
 
 
 class ASGIHandler(DuckMethods, BaseHandler):

@@ -159,7 +159,9 @@ CASES = {
     "two cookie headers": Case("/cookies", headers=((b"cookie", b"a=1"), (b"cookie", b"b=2"))),
     "query": Case("/query?a=1&a=2&b=&c&d=%C3%A9;x"),
     "query not utf-8": Case("/query", scope=(("query_string", b"\xff"),)),
-    "environment": Case("/environment?q=1", headers=((b"host", b"h"), (b"x-a", b"1"), (b"x-a", b"2"))),
+    "environment": Case(
+        "/environment?q=1", headers=((b"host", b"h"), (b"x-a", b"1"), (b"x-a", b"2"))
+    ),
     "underscore": Case("/environment", headers=((b"x_a", b"1"),)),
     "no client, no server": Case("/environment", scope=(("client", None), ("server", None))),
     "unix socket": Case("/environment", scope=(("server", ("/run/app.sock", None)),)),
@@ -176,7 +178,9 @@ CASES = {
     "multipart": post("/form", FILE, headers=(MULTIPART,)),
     "multipart without length": post("/form", FILE, headers=(MULTIPART,), length=False),
     "multipart cut short": post("/form", FILE[:-8], headers=(MULTIPART,)),
-    "multipart without boundary": post("/form", FILE, headers=((b"content-type", b"multipart/form-data"),)),
+    "multipart without boundary": post(
+        "/form", FILE, headers=((b"content-type", b"multipart/form-data"),)
+    ),
     "put": Case("/form", "PUT", (FORM,), tuple(parts(b"a=1"))),
     "stream": Case("/stream"),
     "json": Case("/json"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,7 @@ from penstock.handler.exceptions import ASGIProtocolError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-    from conftest import Signals
+    from typing import Any as Signals  # what conftest's fixture gives
 
 
 @pytest.mark.conformance("C020")
@@ -42,10 +42,8 @@ def test_a_view_that_swallows_the_cancellation_answers_nobody(signals: Signals) 
     response = HttpResponse("too late")
 
     async def view(request: Any) -> HttpResponse:
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return response
 
     result = exchange(ASGIHandler(view), messages=[END, GONE])
@@ -71,7 +69,7 @@ def test_a_sync_view_ends_and_its_file_is_closed(signals: Signals, tmp_path: Pat
 
             async def until_cut() -> None:
                 server.add(GONE)
-                while not request._exchange.disconnected:
+                while not request._exchange.disconnected:  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
                 gate.set()
 
@@ -164,10 +162,8 @@ def test_a_generator_that_never_started_is_closed(signals: Signals) -> None:
     async def view(request: Any) -> StreamingHttpResponse:
         response = StreamingHttpResponse(Content())
         response.add_closer(lambda: events.append("closer"))
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return response
 
     result = exchange(ASGIHandler(view), messages=[END, GONE])
@@ -183,7 +179,7 @@ def test_disconnect_and_completion_in_the_same_pass(signals: Signals) -> None:
 
         async def view(request: Any) -> HttpResponse:
             # Until the listener waits for a message.
-            while not server._more._waiters:
+            while not server._more._waiters:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             server.add(GONE)
             return HttpResponse("x")
@@ -201,7 +197,7 @@ def test_a_request_message_after_the_body_is_ignored(signals: Signals) -> None:
         server = Server([END, END, END])
 
         async def view(request: Any) -> HttpResponse:
-            while server.messages:
+            while server.messages:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             return HttpResponse("x")
 
@@ -217,7 +213,7 @@ def answered_while(server: Server, **fields: Any) -> Any:
     """A view that answers once the listener has had the server's messages."""
 
     async def view(request: Any) -> HttpResponse:
-        while server.messages:
+        while server.messages:  # noqa: ASYNC110
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         return HttpResponse("x")

@@ -258,9 +258,7 @@ def test_a_failing_receiver_of_got_request_exception_is_logged(
 
 def test_handle_uncaught_exception_is_plain_text() -> None:
     handler = ASGIHandler(raising(RuntimeError()))
-    try:
-        raise LookupError("x")
-    except LookupError:
-        response = handler.handle_uncaught_exception(None, None, sys.exc_info())
+    error = LookupError("x")
+    response = handler.handle_uncaught_exception(None, None, (LookupError, error, None))
     assert (500, b"500 Internal Server Error") == (response.status_code, response.content)
     asyncio.run(response.aclose())

@@ -28,6 +28,7 @@ from penstock.handler.fusion import can_be_fused
 
 pytestmark = pytest.mark.usefixtures("no_django")
 
+
 async def view(request: Any) -> HttpResponse:
     request.log.append("view")
     return HttpResponse("view")
@@ -114,7 +115,8 @@ def test_a_failing_process_view_is_not_offered_to_process_exception() -> None:
         request.log.append("offered")
 
     handler = Logging(
-        view, middleware=[layer("a", process_view=process_view, process_exception=process_exception)]
+        view,
+        middleware=[layer("a", process_view=process_view, process_exception=process_exception)],
     )
     assert 500 == exchange(handler).status
     assert ["a in", "a out 500"] == handler.log
@@ -146,7 +148,9 @@ def test_process_exception_runs_backwards_until_one_answers(signals: Any) -> Non
 @pytest.mark.conformance("C101")
 def test_a_failing_process_exception_replaces_the_error(signals: Any) -> None:
     error = ValueError("from the hook")
-    handler = Logging(failing, middleware=[layer("a", process_exception=exception_hook("a", error))])
+    handler = Logging(
+        failing, middleware=[layer("a", process_exception=exception_hook("a", error))]
+    )
     assert 500 == exchange(handler).status
     assert [error] == [fields["exception"] for fields in signals.of("failed")]
 
@@ -238,7 +242,7 @@ def test_factories_are_checked_at_construction(caplog: pytest.LogCaptureFixture)
         return get_response
 
     incapable.sync_capable = False  # type: ignore[attr-defined]
-    with pytest.raises(ImproperlyConfigured, match="none.*returned None"):
+    with pytest.raises(ImproperlyConfigured, match=r"none.*returned None"):
         ASGIHandler(view, middleware=[none])
     with pytest.raises(RuntimeError, match="incapable"):
         ASGIHandler(view, middleware=[incapable])
@@ -354,14 +358,14 @@ def test_every_mixture_gives_the_same(order: Any, core: Any) -> None:
     assert ["in"] * 3 + ["view"] + ["out"] * 3 == plain
 
 
-class Callable_:
+class AsyncInstance:
     async def __call__(self, request: Any) -> HttpResponse:
         return HttpResponse("instance")
 
 
 @pytest.mark.conformance("C108")
 def test_an_instance_with_an_async_call_is_awaited() -> None:
-    assert b"instance" == exchange(ASGIHandler(Callable_())).body
+    assert b"instance" == exchange(ASGIHandler(AsyncInstance())).body
     assert b"view" == exchange(Logging(view, middleware=[layer("a")])).body
 
 
@@ -606,4 +610,7 @@ def test_context_variables_go_both_ways(core: str) -> None:
 
 
 def sync_only_plain(get_response: Any) -> Any:
-    return lambda request: get_response(request)
+    def middleware(request: Any) -> Any:
+        return get_response(request)
+
+    return middleware

@@ -338,7 +338,7 @@ def test_copies() -> None:
     made = request(headers=headers(cookie="a=1"))
     made.session = {"list": [1]}  # type: ignore[attr-defined]
     made.COOKIES["b"] = "2"
-    deep = copy.deepcopy(made)
+    deep: Any = copy.deepcopy(made)
     deep.session["list"].append(2)
     deep.COOKIES["c"] = "3"
     assert {"list": [1]} == made.session  # type: ignore[attr-defined]
@@ -367,7 +367,9 @@ def test_the_protocol_of_the_scope() -> None:
 
 def test_attributes_that_only_the_scope_knows() -> None:
     made = request(
-        raw_path=b"/a%2Fb", state={"pool": 1}, **{"aws.event": {"e": 1}, "aws.context": "context"}
+        raw_path=b"/a%2Fb",
+        state={"pool": 1},
+        **{"aws.event": {"e": 1}, "aws.context": "context"},  # type: ignore[arg-type]
     )
     assert (b"/a%2Fb", {"pool": 1}) == (made.raw_path, made.state)
     made.state["own"] = 2
@@ -394,7 +396,7 @@ def test_early_hints_and_push_are_sent_where_offered() -> None:
         answers.append(await request.push("/a.css"))
         return HttpResponse("x")
 
-    offered = {"http.response.early_hint": {}, "http.response.push": {}}
+    offered: dict[str, Any] = {"http.response.early_hint": {}, "http.response.push": {}}
     sent = [(b"accept", b"*/*"), (b"cookie", b"a=1")]
     result = exchange(ASGIHandler(view), extensions=offered, headers=sent)
     assert [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import uuid
 from typing import Any
 
@@ -48,7 +48,7 @@ async def show(request: Any, **kwargs: Any) -> HttpResponse:
         ("<slug:name>", "/a_b-1", {"name": "a_b-1"}),
         ("<path:rest>", "/a/b/c", {"rest": "a/b/c"}),
         ("<uuid:id>", f"/{ID}", {"id": ID}),
-        ("<date:day>", "/2026-11-24", {"day": datetime.date(2026, 11, 24)}),
+        ("<date:day>", "/2026-11-24", {"day": dt.date(2026, 11, 24)}),
         ("a/<int:x>/b/<int:y>/", "/a/1/b/2/", {"x": 1, "y": 2}),
         ("", "/", {}),
         ("a/b/", "/a/b/", {}),
@@ -226,7 +226,9 @@ def test_reverse() -> None:
 
 
 def test_include_takes_the_arguments_of_its_prefix() -> None:
-    handler = ASGIHandler([include("<int:a>/", [path("<b>", show), include("x/", [path("y", show)])])])
+    handler = ASGIHandler(
+        [include("<int:a>/", [path("<b>", show), include("x/", [path("y", show)])])]
+    )
     assert b"GET {'a': 1, 'b': 'q'}" == exchange(handler, "/1/q").body
     assert b"GET {'a': 1}" == exchange(handler, "/1/x/y").body
 
@@ -324,7 +326,9 @@ def test_a_mounted_application_that_fails() -> None:
     assert not result.is_complete
     assert 200 == exchange(inside(endless), method="HEAD").status
     gone = [{"type": "http.request"}, {"type": "http.disconnect"}]
-    assert exchange(inside(endless), messages=gone, on_send=lambda _: asyncio.sleep(0)).error is None
+    assert (
+        exchange(inside(endless), messages=gone, on_send=lambda _: asyncio.sleep(0)).error is None
+    )
 
 
 def test_redirects_to_the_slash() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import django.http
 import pytest
@@ -74,7 +75,9 @@ def test_a_long_sync_stream_takes_little_memory() -> None:
 
 
 @pytest.mark.conformance("C137", "C138")
-@pytest.mark.parametrize("parts", [[b"a", b"", "é", memoryview(b"xyz"), bytearray(b"q")], [], [b""]])
+@pytest.mark.parametrize(
+    "parts", [[b"a", b"", "é", memoryview(b"xyz"), bytearray(b"q")], [], [b""]]
+)
 def test_sync_and_async_streams_give_the_same_messages(parts: list[Any]) -> None:
     outs = [exchange(answering(make(*parts))).out for make in (sync_parts, async_parts)]
     assert outs[0] == outs[1]
@@ -270,8 +273,6 @@ def test_101_is_sent_as_it_is() -> None:
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_the_start_does_not_wait_for_a_slow_first_part(mode: str) -> None:
     async def main() -> Any:
-        import threading
-
         started = asyncio.Event()
         gate = threading.Event()
 
@@ -298,8 +299,6 @@ def test_the_start_does_not_wait_for_a_slow_first_part(mode: str) -> None:
 
 def test_a_part_is_not_held_back_by_the_next_one() -> None:
     """A sync iterator that blocks after a part: the part is on its way meanwhile."""
-    import threading
-
     gate = threading.Event()
 
     def content() -> Iterator[bytes]:
@@ -435,7 +434,7 @@ def test_f10_headers_that_cannot_be_sent_are_a_500(signals: Any) -> None:
         status_code = 200
         streaming = False
         content = b"x"
-        cookies: Any = {}
+        cookies: ClassVar[dict[str, Any]] = {}
         closed = False
 
         def items(self) -> Any:
@@ -505,8 +504,11 @@ def test_background_tasks(signals: Any, caplog: pytest.LogCaptureFixture) -> Non
     def on_send(message: dict[str, Any]) -> None:
         events.append(message["type"])
 
-    result = exchange(ASGIHandler(view), on_send=on_send, messages=[{"type": "http.request"},
-                                                                    {"type": "http.disconnect"}])
+    result = exchange(
+        ASGIHandler(view),
+        on_send=on_send,
+        messages=[{"type": "http.request"}, {"type": "http.disconnect"}],
+    )
     assert result.error is None
     assert [
         "http.response.start",

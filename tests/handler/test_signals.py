@@ -12,10 +12,18 @@ from typing import Any
 import pytest
 from asgi_calls import exchange, run
 
-from penstock.handler import ASGIHandler, HttpResponse, Signal, receiver, request_finished
-from penstock.handler import got_request_exception, request_started
+from penstock.handler import (
+    ASGIHandler,
+    HttpResponse,
+    Signal,
+    got_request_exception,
+    receiver,
+    request_finished,
+    request_started,
+)
 
 pytestmark = pytest.mark.usefixtures("no_django")
+
 
 @pytest.mark.conformance("C164")
 def test_connecting_twice_is_connecting_once() -> None:
@@ -212,9 +220,12 @@ def test_three_sync_receivers_cost_one_hop(monkeypatch: pytest.MonkeyPatch) -> N
 
     posted: list[Any] = []
     original = Lease.post
-    monkeypatch.setattr(
-        Lease, "post", lambda lease, call: (posted.append(call), original(lease, call))[1]
-    )
+
+    def post(lease: Any, call: Any) -> None:
+        posted.append(call)
+        original(lease, call)
+
+    monkeypatch.setattr(Lease, "post", post)
     exchange(ASGIHandler(hello))
     assert [] == posted
     receivers = [lambda **fields: None for _ in range(3)]

@@ -103,7 +103,7 @@ class FailingContent(HttpResponse):
 @pytest.mark.parametrize(
     "response",
     [
-        lambda: failing_stream(),
+        failing_stream,
         lambda: failing_stream(b"a"),
         lambda: FailingContent("x"),
         lambda: StreamingHttpResponse([b"x"], headers={"Content-Length": "9"}),

@@ -17,6 +17,7 @@ from penstock.handler.threads import ThreadPool, ThreadScope
 
 pytestmark = pytest.mark.usefixtures("no_django")
 
+
 def name_of_thread(request: Any = None) -> HttpResponse:
     return HttpResponse(threading.current_thread().name)
 

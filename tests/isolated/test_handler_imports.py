@@ -26,8 +26,8 @@ CALL = """
 async def receive(): return {"type": "http.request", "body": b"x"}
 async def send(message): pass
 scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"x")],
-         "query_string": b"a=1", "http_version": "1.1"}
-asyncio.run(app(dict(scope, **{"server": ("x", 80), "client": None, "root_path": ""}), receive, send))
+         "query_string": b"a=1", "http_version": "1.1", "server": ("x", 80), "root_path": ""}
+asyncio.run(app(scope, receive, send))
 """
 PRINT = "print(json.dumps(sorted(set(sys.modules) - before)))"
 NEVER = {
