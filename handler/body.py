@@ -78,6 +78,7 @@ class SpooledBody:
                     self._file = SpooledTemporaryFile(dir=self._temp_dir)  # noqa: SIM115
                     self._file.rollover()
                 self._file.writelines(chunks)
+            chunks.clear()  # the executor holds on to its arguments for a moment
         if self.closed:
             self._close_file()
 

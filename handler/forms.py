@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 # How much a thread is given at once: a hop costs more than parsing a small piece.
-_BATCH_SIZE = 262_144
+_BATCH_SIZE = 524_288
 
 Form = tuple[QueryDict, MultiValueDict]
 
