@@ -28,6 +28,7 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
 MOST = 60
 
 
