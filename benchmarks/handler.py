@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
-from importlib import metadata
+import sysconfig
+import tempfile
+from compileall import compile_dir
+from importlib import import_module, metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -112,12 +117,21 @@ def print_memory(costs: dict[str, dict[str, float]]) -> None:
 
 def import_costs(runs: int) -> dict[str, dict[str, float]]:
     samples: dict[str, list[list[float]]] = {name: [] for name in FRAMEWORKS}
-    for number in range(runs + 1):
-        for name in FRAMEWORKS:
-            command = [sys.executable, str(HERE / "handler_imports.py"), name]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            if number:  # the first one fills the file system's cache
-                samples[name].append([float(text) for text in done.stdout.split()])
+    with tempfile.TemporaryDirectory() as folder:
+        # As an installed wheel: an editable install is looked up in another, slower way, which -S
+        # leaves out.
+        package = Path(folder, "penstock", "handler")
+        shutil.copytree(Path(str(import_module("penstock.handler").__file__)).parent, package)
+        compile_dir(package, quiet=1)
+        path = os.pathsep.join((folder, sysconfig.get_path("purelib")))
+        for number in range(runs + 1):
+            for name in FRAMEWORKS:
+                command = [sys.executable, "-S", str(HERE / "handler_imports.py"), name]
+                done = subprocess.run(
+                    command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": path}, check=True
+                )
+                if number:  # the first one fills the file system's cache
+                    samples[name].append([float(text) for text in done.stdout.split()])
     names = ("modules", "import_ms", "first_request_ms")
     return {
         name: dict(zip(names, map(median, zip(*rows, strict=True)), strict=True))
