@@ -87,9 +87,8 @@ def print_requests(rows: list[dict[str, Any]]) -> None:
     plain, mixins = times["async view"], times["async view, 7 mixins"]
     added = [mixins[key] - plain[key] for key in ("penstock_us", "django_us")]
     ratio = added[0] / added[1]
-    print(
-        f"7 mixins add {added[0]:.0f}, in Django {added[1]:.0f} = {ratio:.2f}{mark(ratio, MIXINS_LIMIT)}"
-    )
+    verdict = mark(ratio, MIXINS_LIMIT)
+    print(f"7 mixins add {added[0]:.0f}, in Django {added[1]:.0f} = {ratio:.2f}{verdict}")
 
 
 def memory_costs(runs: int) -> dict[str, dict[str, float]]:
