@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.handler.config import HandlerConfig
 
+_COMPARED_SIZE = 65_536
 _CHUNK_SIZE = 65_536
 _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 32
@@ -316,15 +317,21 @@ class SpooledUploadHandler(FileUploadHandler):
     def _to_disk(self, memory: io.BytesIO) -> IO[bytes] | None:
         """A file to write on, with what there is; None if all of it is in the body's file."""
         data = memory.getbuffer()
-        if (
-            self.descriptor is not None
-            and self._start is not None
-            and data == os.pread(self.descriptor, len(data), self._start)
-        ):
+        if self._is_stored(data):
             return None
         file = _new_file(self.file_name, self.temp_dir)
         file.write(data)
         return file
+
+    def _is_stored(self, data: memoryview) -> bool:
+        """Whether the body's file has this where the upload begins; looked at in small pieces."""
+        if self.descriptor is None or self._start is None:
+            return False
+        for offset in range(0, len(data), _COMPARED_SIZE):
+            piece = data[offset : offset + _COMPARED_SIZE]
+            if piece != os.pread(self.descriptor, len(piece), self._start + offset):
+                return False
+        return True
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         """The file, at its start."""
