@@ -254,7 +254,10 @@ def test_mounts() -> None:
         [path("sub/own", show), mount("sub", child), mount("/other/deep/", child)],
         middleware=[middleware],
     )
-    assert b"http /stage/sub /stage/sub/x" == exchange(handler, "/stage/sub/x", root_path="/stage").body
+    assert (
+        b"http /stage/sub /stage/sub/x"
+        == exchange(handler, "/stage/sub/x", root_path="/stage").body
+    )
     assert b"http /sub /sub" == exchange(handler, "/sub").body
     assert b"http /other/deep /other/deep/" == exchange(handler, "/other/deep/").body
     assert [] == entered
