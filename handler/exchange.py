@@ -111,6 +111,8 @@ class Exchange:
         self._raise_what_remains()
 
     def _raise_what_remains(self) -> None:
+        # The request knows its exchange: without this only the cycle collector would find them.
+        self._end.request = self._end.response = None
         error = self._fatal or self._cancelled or self._error or self._protocol_error
         if error is not None:
             try:
