@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from penstock.adapter.access_log import AccessLog
     from penstock.adapter.asgi import ASGIApp
+    from penstock.adapter.delivery import Delivery
     from penstock.adapter.sources import EventSource
+    from penstock.adapter.transport import Transport
 
 logger = logging.getLogger("penstock")
 
@@ -52,12 +54,14 @@ class LambdaAdapter:
         app: the ASGI 3.0 application, or what makes it if ``factory`` is true.
         factory: call ``app`` without arguments to get the application.
         sources: event sources of your own, asked before penstock's.
-        before_freeze: called without arguments after each invocation, before its answer leaves and
-            Lambda freezes the sandbox: the place to flush spans and metrics. May be asynchronous.
+        before_freeze: called without arguments after each invocation, before Lambda freezes the
+            sandbox (under AWS's client also before the answer leaves): the place to flush spans and
+            metrics. May be asynchronous.
         lifespan, startup_timeout, root_path, base_path, text_types, exclude_headers, headers_from,
             trusted_hops, events_path, event_failures, raise_errors, time_limit, deadline_margin,
-            access_log: see ``penstock.adapter.settings.OPTIONS``. None reads the environment
-            variable of that name with ``PENSTOCK_`` in front, then the default.
+            invoke_mode, stream_deadline_margin, access_log: see
+            ``penstock.adapter.settings.OPTIONS``. None reads the environment variable of that name
+            with ``PENSTOCK_`` in front, then the default.
 
     Raises:
         ConfigurationError: an option has a value that it cannot have.
@@ -84,6 +88,8 @@ class LambdaAdapter:
         raise_errors: bool | None = None,
         time_limit: float | None = None,
         deadline_margin: float | None = None,
+        invoke_mode: str | None = None,
+        stream_deadline_margin: float | None = None,
         access_log: bool | None = None,
     ) -> None:
         self._settings = Settings(
@@ -100,6 +106,8 @@ class LambdaAdapter:
             raise_errors=raise_errors,
             time_limit=time_limit,
             deadline_margin=deadline_margin,
+            invoke_mode=invoke_mode,
+            stream_deadline_margin=stream_deadline_margin,
             access_log=access_log,
         )
         self._prepare(app() if factory else app, sources, before_freeze)
@@ -143,20 +151,10 @@ class LambdaAdapter:
                 cycle = self._cycle(source, event, context, loop)
             except EventError as error:
                 return self._refuse(source, event, context, error)
-            task = start(loop, cycle.run())
-            if not cycle.ended:
-                cycle.watch(task, loop.stop, self._settings.deadline_margin / 2)
-                while not cycle.ended:
-                    loop.run_forever()
-                loop.stop()
-                loop.run_forever()  # what was about to run, such as a transport's closing
+            self._run(loop, cycle)
             return self._answer(source, cycle)
         finally:
-            try:
-                if self._before_freeze is not None:
-                    loop.run_until_complete(self._flush(self._before_freeze, context))
-            finally:
-                process_loop.release()
+            self._release(loop, context)
 
     async def handle(self, event: Any, context: Any = None) -> Any:
         """Answer one event inside a running event loop; otherwise as calling the adapter.
@@ -171,18 +169,52 @@ class LambdaAdapter:
                 cycle = self._cycle(source, event, context, loop)
             except EventError as error:
                 return self._refuse(source, event, context, error)
-            ended = asyncio.Event()
-            task = loop.create_task(cycle.run())
-            cycle.watch(task, ended.set, self._settings.deadline_margin / 2)
-            try:
-                await ended.wait()
-            except asyncio.CancelledError:
-                task.cancel()  # whoever wanted its answer has gone
-                raise
+            await self._run_inside(loop, cycle)
             return self._answer(source, cycle)
         finally:
             if self._before_freeze is not None:
                 await self._flush(self._before_freeze, context)
+
+    def deliver(self, event: Any, context: Any, transport: Transport) -> None:
+        """Answer one event through ``transport``: as soon as the response is there, or in parts.
+
+        Returns when the application has ended, which may be long after its answer has left. Raises
+        as calling the adapter does.
+        """
+        loop = process_loop.acquire()
+        try:
+            delivery = self._open(event, context, loop, transport)
+            if delivery.cycle is not None:
+                self._run(loop, delivery.cycle)
+            rest = delivery.conclude()
+            if rest is not None:
+                loop.run_until_complete(rest)
+        finally:
+            self._release(loop, context)
+
+    async def deliver_inside(self, event: Any, context: Any, transport: Transport) -> None:
+        """Do the same as ``deliver`` inside a running event loop, where invocations may overlap."""
+        loop = asyncio.get_running_loop()
+        try:
+            delivery = self._open(event, context, loop, transport)
+            if delivery.cycle is not None:
+                await self._run_inside(loop, delivery.cycle)
+            rest = delivery.conclude()
+            if rest is not None:
+                await rest
+        finally:
+            if self._before_freeze is not None:
+                await self._flush(self._before_freeze, context)
+
+    async def start_up(self) -> None:
+        """Run the application's lifespan start-up inside the running event loop.
+
+        Returns after ``startup_timeout`` seconds at the latest; the first invocation then waits for
+        the rest. Raises: LifespanError.
+        """
+        self._lifespan.bind(asyncio.get_running_loop())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._lifespan.startup(), self._settings.startup_timeout)
 
     def close(self) -> None:
         """Run the application's lifespan shutdown; the next invocation would start it again."""
@@ -196,18 +228,76 @@ class LambdaAdapter:
         """Run the application's lifespan shutdown inside the running event loop."""
         await self._lifespan.shutdown()
 
+    def _run(self, loop: asyncio.AbstractEventLoop, cycle: HTTPCycle) -> None:
+        task = start(loop, cycle.run())
+        if not cycle.ended:
+            cycle.watch(task, loop.stop, self._settings.deadline_margin / 2)
+            while not cycle.ended:
+                loop.run_forever()
+            loop.stop()
+            loop.run_forever()  # what was about to run, such as a transport's closing
+
+    async def _run_inside(self, loop: asyncio.AbstractEventLoop, cycle: HTTPCycle) -> None:
+        ended = asyncio.Event()
+        task = loop.create_task(cycle.run())
+        cycle.watch(task, ended.set, self._settings.deadline_margin / 2)
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            task.cancel()  # whoever wanted its answer has gone
+            raise
+
+    def _release(self, loop: asyncio.AbstractEventLoop, context: Any) -> None:
+        try:
+            if self._before_freeze is not None:
+                loop.run_until_complete(self._flush(self._before_freeze, context))
+        finally:
+            process_loop.release()
+
+    def _open(
+        self, event: Any, context: Any, loop: asyncio.AbstractEventLoop, transport: Transport
+    ) -> Delivery:
+        from penstock.adapter.delivery import Delivery
+
+        source = self._source_of(event, context)
+        self._lifespan.bind(loop)
+        delivery = Delivery(
+            source,
+            transport,
+            self._settings,
+            self._rules,
+            self._log_access,
+            is_own=self._loaded.get(source.name) is source,
+        )
+        try:
+            self._cycle(source, event, context, loop, delivery)
+        except EventError as error:
+            from penstock.adapter.outcome import refusal
+
+            reply = refusal(error, getattr(context, "aws_request_id", None))
+            delivery.refuse(reply, {"aws.event": event, "aws.context": context})
+        return delivery
+
     def _cycle(
-        self, source: EventSource, event: Any, context: Any, loop: asyncio.AbstractEventLoop
+        self,
+        source: EventSource,
+        event: Any,
+        context: Any,
+        loop: asyncio.AbstractEventLoop,
+        delivery: Delivery | None = None,
     ) -> HTTPCycle:
         settings = self._settings
+        streams = delivery is not None and delivery.streams
         scope, body = source.read(event, settings)
         limit = source.time_limit if settings.time_limit is None else settings.time_limit
+        if streams and settings.time_limit is None:
+            limit = None  # a front door that streams waits as long as Lambda does
         left = _seconds_left(context)
         if limit and (left is None or limit < left):
             left = limit  # the front door gives up before Lambda does
         deadline = None
         if left is not None:
-            margin = settings.deadline_margin
+            margin = settings.stream_deadline_margin if streams else settings.deadline_margin
             # With less time than two margins, half of it is for the application.
             deadline = loop.time() + left - (margin if left > 2 * margin else left / 2)
         scope["aws.context"] = context
@@ -215,11 +305,13 @@ class LambdaAdapter:
             "http.response.pathsend": {},
             "penstock": {
                 "deadline": deadline,
-                "no_disconnect": True,
+                "no_disconnect": not streams,
                 "event_source": source.name,
                 "request_id": getattr(context, "aws_request_id", None),
             },
         }
+        if delivery is not None:
+            return delivery.open(event, self.app, self._lifespan, scope, body, deadline, loop)
         sink = BufferedSink(source.name, source.answer_limit(event))
         return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline, loop)
 
@@ -285,18 +377,21 @@ class LambdaAdapter:
         return self._loaded[name]
 
     def _start_in_init_phase(self) -> None:
+        if process_loop.reserved:
+            return  # penstock's runtime will start the application
+        if self._settings.invoke_mode != "buffered":
+            logger.warning(
+                "invoke_mode=%r: AWS's runtime client for Python cannot stream, so each response is"
+                " sent when it is complete. Run the function on penstock.adapter.runtime",
+                self._settings.invoke_mode,
+            )
         if self._settings.lifespan == "off" or is_loop_running():
             return
         loop = process_loop.acquire()
         try:
-            self._lifespan.bind(loop)
-            loop.run_until_complete(self._startup_within(self._settings.startup_timeout))
+            loop.run_until_complete(self.start_up())
         finally:
             process_loop.release()
-
-    async def _startup_within(self, seconds: float) -> None:
-        with suppress(TimeoutError):  # then the first invocation goes on with it
-            await asyncio.wait_for(self._lifespan.startup(), seconds)
 
     async def _flush(self, hook: Callable[[], Any], context: Any) -> None:
         try:

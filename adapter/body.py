@@ -42,3 +42,15 @@ def b64encode(body: bytes) -> str:
         return b2a_base64(body, newline=False).decode("ascii")
     encoded: str = b64encode_as_string(body)
     return encoded
+
+
+def b64encode_bytes(body: bytes) -> bytes:
+    """Return the bytes as base64 in ASCII bytes, for who would only encode the text again."""
+    try:
+        from pybase64 import b64encode as encode
+    except ImportError:
+        from binascii import b2a_base64
+
+        return b2a_base64(body, newline=False)
+    encoded: bytes = encode(body)
+    return encoded

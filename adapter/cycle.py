@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-_UNDER_WAY = (ExchangeState.REQUEST, ExchangeState.RESPONSE)
+UNDER_WAY = (ExchangeState.REQUEST, ExchangeState.RESPONSE)
 
 
 class BufferedSink:
@@ -66,13 +66,15 @@ class HTTPCycle:
 
     Attributes: ``scope``; ``sink``; ``deadline`` (loop clock, seconds; None if there is none);
     ``began`` (performance counter); and, once it has ``ended``: ``exchange``; ``error``, what the
-    application raised (None if it returned); ``expired``, whether the deadline came first.
+    application raised (None if it returned); ``expired``, whether the deadline came first;
+    ``is_broken``, whether the invoker ceased to take the response.
     """
 
     # Class attributes are the initial values: instances are made for each request.
     error: BaseException | None = None
     ended = False
     expired = False
+    is_broken = False
     _done: Callable[[], object] | None = None
     _timer: asyncio.TimerHandle | None = None
 
@@ -82,7 +84,7 @@ class HTTPCycle:
         lifespan: Lifespan,
         scope: Scope,
         body: bytes,
-        sink: BufferedSink,
+        sink: Any,
         deadline: float | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -109,6 +111,20 @@ class HTTPCycle:
         if self.deadline is not None:
             self._timer = self._loop.call_at(self.deadline, self._expire, patience)
 
+    def hang_up(self, grace: float) -> None:
+        """Nobody takes the response any more: ``http.disconnect``, and cancellation after a grace.
+
+        ``grace`` is in seconds; after another one the application is left behind.
+        """
+        if self.ended or self.is_broken or self.expired:
+            return
+        self.is_broken = True
+        self.exchange.close()
+        self._disconnect()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(grace, self._cut, grace)
+
     async def run(self) -> None:
         """Run the application to its end; what it raises is in ``error``, not raised."""
         try:
@@ -130,7 +146,7 @@ class HTTPCycle:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        if self.exchange.state in _UNDER_WAY and not self.expired:
+        if self.exchange.state in UNDER_WAY and not self.expired:
             waiter = self._loop.create_future()
             self._waiting.append(waiter)
             await waiter
@@ -146,7 +162,7 @@ class HTTPCycle:
                     self.exchange.fail(error)
                     raise
         finally:
-            if self._waiting and self.exchange.state not in _UNDER_WAY:
+            if self._waiting and self.exchange.state not in UNDER_WAY:
                 self._disconnect()
 
     def _disconnect(self) -> None:
@@ -160,22 +176,25 @@ class HTTPCycle:
         self.exchange.close()
         self._disconnect()
         # Whoever waits for the disconnect runs first and may still clean up in its own way.
-        self._loop.call_soon(self._task.cancel)
+        self._loop.call_soon(self._cut, patience)
+
+    def _cut(self, patience: float) -> None:
+        self._task.cancel()
         self._timer = self._loop.call_later(patience, self._abandon)
 
     def _abandon(self) -> None:
-        places = "".join(f"\n  {place}" for place in _places(self._task.get_coro()))
+        stack = "".join(f"\n  {place}" for place in places(self._task.get_coro()))
         logger.error(
-            "the application ignored its cancellation at the deadline and is left behind, at%s",
-            places or " an unknown place",
+            "the application ignored its cancellation and is left behind, at%s",
+            stack or " an unknown place",
         )
         self.ended = True
         if self._done is not None:
             self._done()
 
 
-def _places(awaited: Any) -> Iterator[str]:
-    """Where a suspended coroutine is, outermost first; Task.get_stack has the first frame only."""
+def places(awaited: Any) -> Iterator[str]:
+    """Yield where a coroutine waits, outermost first; Task.get_stack has the first frame only."""
     while (frame := getattr(awaited, "cr_frame", None)) is not None:
         yield f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
         awaited = awaited.cr_await

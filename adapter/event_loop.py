@@ -64,7 +64,13 @@ class EagerLoop(asyncio.SelectorEventLoop):
 
 
 class ProcessLoop:
-    """Lends the event loop to one caller at a time, between ``acquire`` and ``release``."""
+    """Lends the event loop to one caller at a time, between ``acquire`` and ``release``.
+
+    Attribute: ``reserved``, true if penstock's runtime has the process and will start applications
+    on this loop itself.
+    """
+
+    reserved = False
 
     def __init__(self) -> None:
         lock = threading.Lock()

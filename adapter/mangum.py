@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from penstock.adapter.asgi import ASGIApp, Scope
     from penstock.adapter.cycle import HTTPCycle
+    from penstock.adapter.delivery import Delivery
     from penstock.adapter.reply import Reply
 
 # Mangum's own list. Custom handlers read it from their config; for penstock's answers only the last
@@ -81,9 +82,14 @@ class Mangum(LambdaAdapter):
         return super()._source_of(event, context)
 
     def _cycle(
-        self, source: EventSource, event: Any, context: Any, loop: asyncio.AbstractEventLoop
+        self,
+        source: EventSource,
+        event: Any,
+        context: Any,
+        loop: asyncio.AbstractEventLoop,
+        delivery: Delivery | None = None,
     ) -> HTTPCycle:
-        cycle = super()._cycle(source, event, context, loop)
+        cycle = super()._cycle(source, event, context, loop, delivery)
         scope = cycle.scope
         if not isinstance(source, _CustomHandler) and scope["root_path"]:
             # penstock leaves the base path in the path, as ASGI wants it; Mangum takes it out.

@@ -39,14 +39,22 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     error = cycle.error
     if isinstance(error, LifespanError | SystemExit | KeyboardInterrupt):
         raise error
+    # How an application ends that was cut short, unless it has trouble of its own on the way out.
+    expected = isinstance(error, CancelledError | ClientDisconnected)
+    trouble = None if expected else error
+    if cycle.is_broken:
+        logger.warning(
+            "%s: cut short, as nobody takes the response any more; it ended after %.3f s",
+            _subject(cycle),
+            perf_counter() - cycle.began,
+            exc_info=trouble,
+        )
+        return
     if not cycle.expired:
         logger.error("%s: %s", _subject(cycle), str(error) or type(error).__name__, exc_info=error)
         if raise_errors and error is not None:
             raise error
         return
-    # How an application ends that was cut short, unless it has trouble of its own on the way out.
-    expected = isinstance(error, CancelledError | ClientDisconnected)
-    trouble = None if expected else error
     if cycle.exchange.state is ExchangeState.COMPLETE:
         logger.warning(
             "%s: work after the response was cut at the deadline",
@@ -66,6 +74,17 @@ def substitute(cycle: HTTPCycle) -> Reply:
     """Return penstock's own reply to a request that the application has not answered."""
     if cycle.expired:
         return Reply.plain(504, "Gateway Timeout")
+    if cycle.is_broken:  # the environment is going away, but may still be heard
+        return Reply.plain(503, "Service Unavailable")
+    explain(cycle)
+    breach = cycle.exchange.error
+    if isinstance(breach, PayloadTooLarge):
+        return _too_large(breach)
+    return Reply.plain(500, "Internal Server Error")
+
+
+def explain(cycle: HTTPCycle) -> None:
+    """Log why the response is not complete, unless that is what the application raised."""
     breach = cycle.exchange.error
     if breach is not None and breach is not cycle.error:
         # The application swallowed what its send raised.
@@ -78,9 +97,6 @@ def substitute(cycle: HTTPCycle) -> Reply:
             if cycle.exchange.state is ExchangeState.RESPONSE
             else "http.response.start",
         )
-    if isinstance(breach, PayloadTooLarge):
-        return _too_large(breach)
-    return Reply.plain(500, "Internal Server Error")
 
 
 def refusal(error: EventError, request_id: object) -> Reply:
@@ -95,7 +111,11 @@ def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None
     size = _json_size(answer, reply.body, is_base64=reply.is_base64, enough=limit)
     if size <= limit:
         return None
-    error = PayloadTooLarge(cycle.sink.source, limit, size)
+    return too_large(cycle, PayloadTooLarge(cycle.sink.source, limit, size))
+
+
+def too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
+    """Log that the answer was too large, and return the reply in its place."""
     logger.error("%s: %s", _subject(cycle), error)
     return _too_large(error)
 

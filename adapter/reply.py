@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.body import b64encode
 
@@ -48,6 +48,11 @@ _DROPPED = frozenset(
 
 # RFC 9110 sections 15.3.5 and 15.4.5.
 _BODILESS = frozenset((204, 304))
+
+
+def is_bodiless(status: int) -> bool:
+    """Whether a response of this status has no body, whatever the application sends."""
+    return status < 200 or status in _BODILESS
 
 
 class Reply:
@@ -142,8 +147,15 @@ class ReplyRules:
         # There is no body of HEAD to count, so the application's own word for its length stays.
         self._dropped_of_head = (_DROPPED - {"content-length"}) | settings.exclude_headers
 
-    def reply(self, exchange: HTTPExchange, body: bytes, *, is_head: bool) -> Reply:
-        """Return the response of a complete exchange.
+    def reply(
+        self,
+        exchange: HTTPExchange,
+        body: bytes,
+        *,
+        is_head: bool,
+        encode: Callable[[bytes], Any] = b64encode,
+    ) -> Reply:
+        """Return the response of a complete exchange; ``encode`` makes base64 of bytes.
 
         Text needs three things: a content type that says so (or none), no content encoding, and
         bytes that are UTF-8. Everything else is base64, so that no byte changes on the way.
@@ -167,7 +179,7 @@ class ReplyRules:
             left_out = {name for name, _ in exchange.headers} & dropped
             logger.debug("left out of the response: %s", ", ".join(sorted(left_out)))
         status = exchange.status
-        if not body or is_head or status < 200 or status in _BODILESS:
+        if not body or is_head or is_bodiless(status):
             return Reply(status, headers, "")
         if not is_encoded and (content_type is None or self._is_text(content_type)):
             try:
@@ -176,4 +188,4 @@ class ReplyRules:
                 pass
             else:
                 return Reply(status, headers, text)
-        return Reply(status, headers, b64encode(body), is_base64=True)
+        return Reply(status, headers, encode(body), is_base64=True)

@@ -20,6 +20,12 @@ def _mode(value: str) -> str:
     return value
 
 
+def _invoke_mode(value: str) -> str:
+    if value not in ("buffered", "response_stream"):
+        raise ValueError("buffered or response_stream")
+    return value
+
+
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -209,6 +215,19 @@ OPTIONS = (
         "Seconds before the deadline at which the application is cancelled and a 504 sent.",
     ),
     Option(
+        "invoke_mode",
+        "buffered",
+        _invoke_mode,
+        "`response_stream` sends responses as they are produced: under penstock's runtime, where the"
+        " front door can stream (`function-url`, `rest-api`) and is set to: no event tells.",
+    ),
+    Option(
+        "stream_deadline_margin",
+        0.3,
+        _seconds,
+        "The same as `deadline_margin`, for a response that is streamed.",
+    ),
+    Option(
         "access_log",
         False,  # noqa: FBT003
         _flag,
@@ -233,6 +252,8 @@ class Settings:
     raise_errors: bool
     time_limit: float | None
     deadline_margin: float
+    invoke_mode: str
+    stream_deadline_margin: float
     access_log: bool
 
     def __init__(self, **arguments: Any) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.adapter.cycle import HTTPCycle
+from penstock.adapter.cycle import UNDER_WAY, HTTPCycle
 from penstock.adapter.errors import ClientDisconnected, PayloadTooLarge
-from penstock.adapter.exchange import ExchangeState
+from penstock.adapter.exchange import START, ExchangeState
 from penstock.adapter.reply import is_bodiless
 
 if TYPE_CHECKING:
@@ -21,18 +21,22 @@ _FILE_PART = 1 << 18
 class EarlyCycle(HTTPCycle):
     """A cycle that has its response taken when it is complete, while the application goes on.
 
-    Attributes: ``on_complete``, called with the cycle inside the application's last ``send``;
-    ``is_taken``, whether that has happened.
+    Attributes: ``on_complete``, called once, inside the application's last ``send``; ``is_taken``,
+    whether that has happened; ``failure``, what it raised.
     """
 
-    on_complete: Callable[[EarlyCycle], object]
+    on_complete: Callable[[], object]
     is_taken = False
+    failure: BaseException | None = None
 
     async def _send(self, message: Message) -> None:
         await super()._send(message)
         if self.exchange.state is ExchangeState.COMPLETE and not self.is_taken:
             self.is_taken = True
-            self.on_complete(self)
+            try:
+                self.on_complete()
+            except BaseException as error:
+                self.failure = error  # not the application's: its response is complete
 
 
 class StreamingSink:
@@ -40,7 +44,11 @@ class StreamingSink:
 
     ``source`` names the front door; ``make_prelude`` is called with whether the body is empty.
     ``limit_bytes`` is for the prelude: the body is counted by the service, which cuts it.
+    Attributes: ``has_started``, ``has_ended``, of what has left.
     """
+
+    has_started = False
+    has_ended = False
 
     def __init__(
         self,
@@ -51,7 +59,6 @@ class StreamingSink:
     ) -> None:
         self.source = source
         self.limit_bytes = limit_bytes
-        self.has_started = False
         self._transport = transport
         self._make_prelude = make_prelude
 
@@ -62,12 +69,13 @@ class StreamingSink:
         """
         if self.has_started:
             await self._transport.send(body, more=more)
-            return
-        prelude = self._make_prelude(not body and not more)
-        if len(prelude) > self.limit_bytes:
-            raise PayloadTooLarge(self.source, self.limit_bytes, len(prelude))
-        self.has_started = True
-        await self._transport.start(prelude, body, more=more)
+        else:
+            prelude = self._make_prelude(not body and not more)
+            if len(prelude) > self.limit_bytes:
+                raise PayloadTooLarge(self.source, self.limit_bytes, len(prelude))
+            self.has_started = True
+            await self._transport.start(prelude, body, more=more)
+        self.has_ended = not more
 
 
 class StreamingCycle(HTTPCycle):
@@ -77,46 +85,38 @@ class StreamingCycle(HTTPCycle):
     and memory stays flat. Nothing leaves before the first body message, as ASGI asks.
     """
 
-    sink: StreamingSink  # type: ignore[assignment] # both are this cycle's own
+    sink: StreamingSink
 
     async def _send(self, message: Message) -> None:
         exchange = self.exchange
-        was = exchange.state
         try:
             content = exchange.advance(message)
-            if was is ExchangeState.REQUEST:
+            if message["type"] == START:
                 return
-            more = exchange.state is ExchangeState.RESPONSE
             try:
+                if self.scope["method"] == "HEAD" or is_bodiless(exchange.status):
+                    content = b""
                 if isinstance(content, str):
                     await self._send_file(content)
-                elif self.scope["method"] == "HEAD" or is_bodiless(exchange.status):
-                    await self.sink.write(b"", more=more)
                 else:
-                    await self.sink.write(content, more=more)
-            except OSError as error:
-                if self.sink.has_started:
+                    await self.sink.write(content, more=exchange.state is ExchangeState.RESPONSE)
+            except Exception as error:
+                if self.sink.has_started and isinstance(error, OSError):
                     raise ClientDisconnected(f"nobody takes the response: {error}") from error
                 exchange.fail(error)
                 raise
-            except Exception as error:
-                exchange.fail(error)
-                raise
         finally:
-            if self._waiting and exchange.state is not ExchangeState.RESPONSE:
+            if self._waiting and exchange.state not in UNDER_WAY:
                 self._disconnect()
 
     async def _send_file(self, path: str) -> None:
         """Send a file in parts, each read in a thread: the file may be on a network."""
-        executor = self._loop.run_in_executor
-        file = await executor(None, open, path, "rb")
+        in_thread = self._loop.run_in_executor
+        file = await in_thread(None, open, path, "rb")
         try:
-            if self.scope["method"] == "HEAD" or is_bodiless(self.exchange.status):
-                await self.sink.write(b"", more=False)
-                return
-            part = await executor(None, file.read, _FILE_PART)
+            part = await in_thread(None, file.read, _FILE_PART)
             while part:
-                following = await executor(None, file.read, _FILE_PART)
+                following = await in_thread(None, file.read, _FILE_PART)
                 await self.sink.write(part, more=bool(following))
                 part = following
             if not self.sink.has_started:

@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """Takes the answer to one invocation: either ``answer`` once, or ``start`` and then ``send``.
 
-    Attributes: ``can_stream``, whether ``start`` may be called; ``on_broken``, called without
-    arguments when nobody takes the rest of a stream any more.
+    Attributes: ``can_stream``, whether ``start`` may be called; ``on_broken``, to be called when
+    nobody takes the answer any more, with the seconds that the application has to end.
     """
 
     can_stream: bool
-    on_broken: Callable[[], object] | None
+    on_broken: Callable[[float], object] | None
 
-    def answer(self, answer: Any, limit_bytes: int) -> None:
+    def answer(self, answer: Any, source: str, limit_bytes: int) -> None:
         """Take the whole answer, which is on its way when this returns.
 
         A dict may have its ``body`` as bytes: base64 text, not to be copied again.
-        Raises: PayloadTooLarge if it would be longer than ``limit_bytes``; it was not taken then.
+        Raises: PayloadTooLarge if it would be longer than the ``limit_bytes`` of the event source;
+        it was not taken then.
         """
         ...
 

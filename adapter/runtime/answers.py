@@ -5,6 +5,9 @@ from __future__ import annotations
 from json import JSONEncoder
 from typing import Any, Final
 
+from penstock.adapter.runtime.reports import Fault
+from penstock.adapter.sources import LAMBDA_ANSWER_LIMIT
+
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
 
@@ -34,14 +37,25 @@ def encode_result(value: Any) -> tuple[str, list[bytes]]:
     """Return content type and parts of what an ordinary handler returned.
 
     As with AWS's client: bytes go as they are, a Decimal is a number, anything else is JSON.
-    Raises: TypeError or ValueError for what JSON cannot say.
+    Raises: Fault for what JSON cannot say (MarshalError), and for more than Lambda takes.
     """
-    if isinstance(value, bytes):
-        return BYTES, [value]
+    kind, content = (BYTES, value) if isinstance(value, bytes) else (JSON, _marshal(value))
+    if len(content) > LAMBDA_ANSWER_LIMIT:
+        raise Fault(
+            "Function.ResponseSizeTooLarge",
+            f"the result has {len(content)} bytes, and Lambda takes {LAMBDA_ANSWER_LIMIT}",
+        )
+    return kind, [content]
+
+
+def _marshal(value: Any) -> bytes:
     try:
-        return JSON, [_utf8(value)]
-    except TypeError:
-        return JSON, [_with_decimals(value)]
+        try:
+            return _utf8(value)
+        except TypeError:
+            return _with_decimals(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
 
 
 def _with_decimals(value: Any) -> bytes:

@@ -11,6 +11,7 @@ import select
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.adapter.errors import RuntimeAPIError
@@ -50,10 +51,13 @@ def user_agent() -> str:
 
 
 class RuntimeClient:
-    """One kept-alive connection to the Runtime API; connects when it is first used."""
+    """One kept-alive connection to the Runtime API; connects when it is first used.
+
+    Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    """
 
     def __init__(self, host: str, port: int, stop: StopSignal | None = None) -> None:
-        self._address = (host, port)
+        self.address = (host, port)
         self._stop = stop
         self.write = RequestWriter(f"{host}:{port}", user_agent())
         self._socket: socket.socket | None = None
@@ -88,7 +92,7 @@ class RuntimeClient:
                 return Invocation(response)
             raise _refused("GET invocation/next", 200, response)
         raise RuntimeAPIError(
-            f"no event from the Runtime API at {self._address} after {len(PAUSES)} tries:"
+            f"no event from the Runtime API at {self.address} after {len(PAUSES)} tries:"
             f" {type(problem).__name__}: {problem}"
         )
 
@@ -98,10 +102,8 @@ class RuntimeClient:
         What goes wrong here shows when the response is read, and is handled there.
         """
         self._sent = (head, *parts)
-        try:
+        with suppress(OSError):  # the response may be there already: it says why
             self._send(self._sent)
-        except OSError:
-            pass  # the response may be there already: it says why
 
     def settle(self) -> None:
         """Read the response to ``post``.
@@ -138,7 +140,7 @@ class RuntimeClient:
             raise RuntimeAPIError(f"{type(error).__name__}: {error}") from error
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection(self._address)
+        connection = socket.create_connection(self.address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connection
         self._parser = ResponseParser()
@@ -174,9 +176,7 @@ class RuntimeClient:
             raise RuntimeAPIError("the connection could not be made")
         parser = self._parser
         while True:
-            data = connection.recv(
-                _RECEIVE_LARGE if parser.wanted > _RECEIVE else _RECEIVE
-            )
+            data = connection.recv(_RECEIVE_LARGE if parser.wanted > _RECEIVE else _RECEIVE)
             response = parser.feed(data) if data else parser.feed_eof()
             if response is not None:
                 if not response.keeps_alive:

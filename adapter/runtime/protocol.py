@@ -260,9 +260,9 @@ class RequestWriter:
 
     def post(self, path: str, length: int, headers: Iterable[tuple[str, str]] = ()) -> bytes:
         """Return the head of a POST request with a body of ``length`` bytes."""
-        return (
-            f"POST {path}{self._host}{_lines(headers)}Content-Length: {length}\r\n\r\n"
-        ).encode("latin-1", "replace")
+        return (f"POST {path}{self._host}{_lines(headers)}Content-Length: {length}\r\n\r\n").encode(
+            "latin-1", "replace"
+        )
 
     def answer(self, invocation: Invocation, length: int, content_type: str) -> bytes:
         """Return the head of a buffered answer."""

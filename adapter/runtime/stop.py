@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class StopSignal:
     """Remembers SIGTERM, and wakes whoever waits for the next event.
 
-    Attributes: ``requested``; ``fd``, a descriptor that is readable from then on; ``notify``, called
-    in the signal handler if set: for an invocation under way.
+    Attributes: ``requested``; ``fd``, a descriptor that is readable from then on; ``notify``, if
+    set called in the signal handler: for an invocation under way.
 
     The handler raises nothing, so no signal can tear an event that has just been read. An event
     loop's own signal handling would not do: between two invocations no loop is running.

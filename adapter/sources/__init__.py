@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 # AWS Lambda quotas, invocation payload (synchronous): 6 MB, and Lambda refuses what is above this.
 LAMBDA_ANSWER_LIMIT = 6_291_556
 
+# API Gateway takes these and no others, and finds the end of them in the first 16 KB or not at all.
+_PRELUDE_KEYS = ("statusCode", "headers", "multiValueHeaders", "cookies")
+PRELUDE_LIMIT = 16_384 - 8
+
 
 class EventSource:
     """One front door, in both directions of its own format and nothing else.
@@ -22,11 +26,13 @@ class EventSource:
     classes takes the place of the one that penstock would have used.
 
     Attributes: ``name``; ``time_limit``, the seconds that the front door waits for an answer
-    (None: as long as Lambda does).
+    (None: as long as Lambda does); ``prelude_limit``, the most bytes that the prelude of a streamed
+    answer may have, 0 if the front door cannot stream.
     """
 
     name: str = ""
     time_limit: float | None = None
+    prelude_limit = 0
 
     def matches(self, event: Any, context: Any) -> bool:
         """True if the event is this source's."""
@@ -46,6 +52,15 @@ class EventSource:
         The scope is as ``read`` returned it, and holds what the application wrote into it since.
         """
         raise NotImplementedError(f"{type(self).__name__} must define write")
+
+    def prelude(self, reply: Reply, scope: Scope, settings: Settings) -> dict[str, Any]:
+        """Return what goes before the body of a streamed answer: status, headers, cookies.
+
+        Source: Lambda Developer Guide, "Response streaming for Lambda functions"; API Gateway
+        Developer Guide, "Set up a Lambda proxy integration with payload response streaming".
+        """
+        answer = self.write(reply, scope, settings)
+        return {key: answer[key] for key in _PRELUDE_KEYS if answer.get(key)}
 
     def answer_limit(self, event: Any) -> int:
         """The most bytes that the serialised answer to this event may have, inclusive."""

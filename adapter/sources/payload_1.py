@@ -18,7 +18,7 @@ from penstock.adapter.scope import (
     mount,
     split_path,
 )
-from penstock.adapter.sources import EventSource
+from penstock.adapter.sources import PRELUDE_LIMIT, EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
@@ -31,6 +31,7 @@ class RestAPI(EventSource):
 
     name = "rest-api"
     time_limit = 29.0
+    prelude_limit = PRELUDE_LIMIT
 
     def read(self, event: Any, settings: Settings) -> tuple[Scope, bytes]:
         context = as_map(event.get("requestContext"))
@@ -87,6 +88,7 @@ class HTTPAPI1(RestAPI):
 
     name = "http-api-1"
     time_limit = 30.0
+    prelude_limit = 0
 
 
 def client_path(

@@ -21,7 +21,7 @@ from penstock.adapter.scope import (
     quote_path,
     split_path,
 )
-from penstock.adapter.sources import EventSource
+from penstock.adapter.sources import LAMBDA_ANSWER_LIMIT, EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Headers, Scope
@@ -105,6 +105,7 @@ class FunctionURL(HTTPAPI):
 
     name = "function-url"
     time_limit = None
+    prelude_limit = LAMBDA_ANSWER_LIMIT  # none of its own is documented
 
     def _paths(
         self, event: dict[str, Any], context: dict[str, Any], configured: str | None

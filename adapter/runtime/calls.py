@@ -1,0 +1,78 @@
+"""Ordinary handlers: the event in, and a coroutine's end by the deadline at the latest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.adapter.cycle import places
+from penstock.adapter.runtime.reports import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from penstock.adapter.runtime.context import LambdaContext
+    from penstock.adapter.runtime.protocol import Invocation
+
+logger = logging.getLogger("penstock")
+
+MARGIN_S: Final = 0.15
+"""Before Lambda's deadline a coroutine is cancelled, and half of it later left behind."""
+
+
+def decode_event(invocation: Invocation) -> Any:
+    """Return the event: JSON, or its bytes if the invoker said that it is something else.
+
+    Raises: Fault (UnmarshalError) if it is not the JSON that it says it is.
+    """
+    if invocation.content_type not in ("application/json", ""):
+        return invocation.event
+    try:
+        return json.loads(invocation.event)
+    except ValueError as error:
+        raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
+
+
+class HandlerCall:
+    """One call of an ``async def`` handler.
+
+    It is cancelled shortly before the deadline, and by ``hang_up``.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], context: LambdaContext) -> None:
+        self._coroutine = coroutine
+        left = context.get_remaining_time_in_millis() / 1000
+        self._margin = min(MARGIN_S, left / 2)
+        self._seconds = left - self._margin
+        self._reason = "before the deadline"
+        self._task: asyncio.Future[Any] | None = None
+
+    async def run(self) -> Any:
+        """Return what the coroutine returns.
+
+        Raises: what it raises; Fault (``Function.TimedOut``) if it was cancelled.
+        """
+        task = self._task = asyncio.ensure_future(self._coroutine)
+        done, _ = await asyncio.wait({task}, timeout=self._seconds)
+        if not done:
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=self._margin / 2)
+        if not done:
+            stack = "".join(f"\n  {place}" for place in places(self._coroutine))
+            logger.error(
+                "the handler ignored its cancellation and is left behind, at%s", stack or " nowhere"
+            )
+        elif not task.cancelled():
+            return task.result()
+        raise Fault("Function.TimedOut", f"the handler was cancelled {self._reason}")
+
+    def hang_up(self, grace: float) -> None:
+        """Cancel the handler, after a grace in seconds, as the environment goes away."""
+        self._reason = "because the environment shuts down"
+        asyncio.get_running_loop().call_later(grace, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

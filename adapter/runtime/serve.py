@@ -1,0 +1,92 @@
+"""The life of a runtime process: init, invocations, shutdown."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.event_loop import process_loop
+from penstock.adapter.runtime import extension, logs, processes, target
+from penstock.adapter.runtime.client import RuntimeClient, address_from_environment
+from penstock.adapter.runtime.one_slot import OneSlot
+from penstock.adapter.runtime.reports import fail_init
+from penstock.adapter.runtime.stop import StopSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from penstock.adapter.runtime.target import Target
+
+SHUTDOWN_S: Final = 0.25
+"""What the application's shutdown may take: Lambda kills 300 to 500 ms after SIGTERM."""
+
+
+def run(
+    name: str | None = None, *, factory: bool | None = None, taken_over: bool = False
+) -> NoReturn:
+    """Serve the Runtime API until Lambda ends the process.
+
+    ``name`` and ``factory`` are those of ``target.load``. The process ends with status 0 after
+    SIGTERM, and otherwise when Lambda should replace it: init failed and was reported, there is no
+    Runtime API any more, or the application asked for its own end.
+    """
+    logs.set_up(taken_over=taken_over)
+    host, port = address_from_environment()
+    parked = extension.register(host, port)
+    slots = processes.split(taken_over=taken_over)
+    stop = StopSignal()
+    client = RuntimeClient(host, port, stop)
+    try:
+        loaded = target.load(name, factory=factory)
+        life = _Life(loaded)
+        life.start()
+    except BaseException as error:
+        fail_init(client, error)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        from penstock.adapter.runtime import snapstart
+
+        snapstart.cross(client, stop=life.stop, start=life.start)
+    stop.install()
+    processes.ready()
+    status = 0
+    try:
+        OneSlot(client, loaded, stop).run()
+    except RuntimeAPIError as error:
+        logs.write(f"penstock: {error}\n")
+        status = 1
+    except BaseException:
+        status = 1
+    if stop.requested:
+        life.stop()
+    del parked
+    logs.flush()
+    os._exit(status)
+
+
+class _Life:
+    """The application's lifespan, where the target has one."""
+
+    def __init__(self, loaded: Target) -> None:
+        self._adapter = loaded.handler if loaded.kind == "adapter" else None
+
+    def start(self) -> None:
+        """Start the application. Raises: LifespanError."""
+        if self._adapter is not None:
+            _run(self._adapter.start_up())
+
+    def stop(self) -> None:
+        """Shut the application down, within what Lambda leaves for it."""
+        if self._adapter is not None:
+            from asyncio import wait_for
+
+            _run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    loop = process_loop.acquire()
+    try:
+        loop.run_until_complete(coroutine)
+    finally:
+        process_loop.release()

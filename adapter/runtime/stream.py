@@ -1,0 +1,117 @@
+"""One streamed answer: a POST whose body is written while the application produces it.
+
+Source: Lambda Developer Guide, "Response streaming for Lambda functions" and "Using the Lambda
+runtime API for custom runtimes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.runtime.connection import Connection
+from penstock.adapter.runtime.protocol import (
+    DELIMITER,
+    END_OF_STREAM,
+    chunk_head,
+    end_with_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.adapter.runtime.protocol import Response
+
+GRACE_S: Final = 1.0
+"""What an application has between ``http.disconnect`` and its cancellation in a broken stream."""
+ABORT_S: Final = 0.1
+"""What a reader has to take the error that ends a stream; then the connection is cut."""
+
+
+class Stream:
+    """The answer to one invocation, on a connection of its own.
+
+    ``head`` is the head of the request. ``on_broken`` is called when the Runtime API answers before
+    the end, or breaks the connection: nobody takes the rest.
+    """
+
+    def __init__(
+        self, address: tuple[str, int], head: bytes, on_broken: Callable[[float], object] | None
+    ) -> None:
+        self._address = address
+        self._head = head
+        self._on_broken = on_broken
+        self._connection: Connection | None = None
+        self._response: asyncio.Future[Response] | None = None
+        self._has_ended = False
+
+    async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
+        """Connect, and send the prelude and the first part of the body in one write."""
+        loop = asyncio.get_running_loop()
+        first = b"%b%b%b%b\r\n" % (
+            self._head,
+            chunk_head(len(prelude) + len(DELIMITER)),
+            prelude,
+            DELIMITER,
+        )
+        try:
+            connection = await Connection.open(self._address, loop)
+        except OSError:
+            if self._on_broken is not None:
+                self._on_broken(GRACE_S)
+            raise
+        self._connection = connection
+        self._has_ended = not more
+        self._response = connection.begin(first, *_chunk(body, more=more))
+        self._response.add_done_callback(self._answered)
+        await connection.drain()
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the body; returns when it has left. Raises: OSError."""
+        connection = self._connection
+        if connection is None:
+            raise ConnectionResetError("the stream could not be started")
+        self._has_ended = not more
+        parts = _chunk(body, more=more)
+        if parts:
+            connection.write(*parts)
+            await connection.drain()
+
+    async def abort(self, error_type: str, report: bytes) -> None:
+        """End the stream with an error; a reader that does not take it in time is cut off."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._has_ended = True
+        connection.write(end_with_error(error_type, report))
+        try:
+            await asyncio.wait_for(connection.drain(), ABORT_S)
+        except (TimeoutError, OSError):
+            connection.close()
+
+    async def settle(self) -> None:
+        """Wait until the Runtime API has the whole of it. Raises: RuntimeAPIError if it has not."""
+        if self._response is None:
+            raise RuntimeAPIError(f"no connection to {self._address} for a streamed answer")
+        assert self._connection is not None  # noqa: S101 - made before the response
+        try:
+            response = await self._response
+        finally:
+            self._connection.close()
+        if response.status != 202:
+            body = response.body[:300].decode("utf-8", "replace")
+            raise RuntimeAPIError(f"streamed answer: expected 202, got {response.status} {body}")
+
+    def _answered(self, response: asyncio.Future[Response]) -> None:
+        if not self._has_ended:
+            if self._connection is not None:
+                self._connection.close()
+            if self._on_broken is not None:
+                self._on_broken(GRACE_S)
+
+
+def _chunk(body: bytes, *, more: bool) -> tuple[bytes, ...]:
+    if not body:  # an empty chunk would end the stream
+        return () if more else (END_OF_STREAM,)
+    return (chunk_head(len(body)), body, b"\r\n" if more else b"\r\n" + END_OF_STREAM)
