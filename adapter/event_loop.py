@@ -7,10 +7,12 @@ import atexit
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+T = TypeVar("T")
 
 
 class EagerLoop(asyncio.SelectorEventLoop):
@@ -66,17 +68,17 @@ class EagerLoop(asyncio.SelectorEventLoop):
 class ProcessLoop:
     """Lends the event loop to one caller at a time, between ``acquire`` and ``release``.
 
-    Attribute: ``reserved``, true if penstock's runtime has the process and will start applications
-    on this loop itself.
+    Attributes: ``current``, the loop, None before its first use; ``reserved``, true if penstock's
+    runtime has the process and will start applications on this loop itself.
     """
 
+    current: asyncio.AbstractEventLoop | None = None
     reserved = False
 
     def __init__(self) -> None:
         lock = threading.Lock()
         self._wait = lock.acquire
         self.release = lock.release
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def acquire(self) -> asyncio.AbstractEventLoop:
         """Return the loop; a second thread waits for its turn.
@@ -89,15 +91,23 @@ class ProcessLoop:
                 " use `await adapter.handle(event, context)` here"
             )
         self._wait()
-        loop = self._loop
+        loop = self.current
         if loop is None or loop.is_closed():
             try:
-                loop = self._loop = _current_or_new_loop()
+                loop = self.current = _current_or_new_loop()
             except BaseException:
                 self.release()
                 raise
             atexit.register(_end_tasks, loop)
         return loop
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what the coroutine returns, run on the loop."""
+        loop = self.acquire()
+        try:
+            return loop.run_until_complete(coroutine)
+        finally:
+            self.release()
 
 
 def start(

@@ -218,8 +218,8 @@ OPTIONS = (
         "invoke_mode",
         "buffered",
         _invoke_mode,
-        "`response_stream` sends responses as they are produced: under penstock's runtime, where the"
-        " front door can stream (`function-url`, `rest-api`) and is set to: no event tells.",
+        "`response_stream` sends responses as they are produced: under penstock's runtime, where"
+        " the front door can stream (`function-url`, `rest-api`) and is set to: no event tells.",
     ),
     Option(
         "stream_deadline_margin",

@@ -33,8 +33,8 @@ def _utf8(value: Any) -> bytes:
         return JSONEncoder(separators=(",", ":")).encode(value).encode()
 
 
-def encode_result(value: Any) -> tuple[str, list[bytes]]:
-    """Return content type and parts of what an ordinary handler returned.
+def encode_result(value: Any) -> tuple[str, bytes]:
+    """Return content type and bytes of what an ordinary handler returned.
 
     As with AWS's client: bytes go as they are, a Decimal is a number, anything else is JSON.
     Raises: Fault for what JSON cannot say (MarshalError), and for more than Lambda takes.
@@ -45,7 +45,7 @@ def encode_result(value: Any) -> tuple[str, list[bytes]]:
             "Function.ResponseSizeTooLarge",
             f"the result has {len(content)} bytes, and Lambda takes {LAMBDA_ANSWER_LIMIT}",
         )
-    return kind, [content]
+    return kind, content
 
 
 def _marshal(value: Any) -> bytes:

@@ -46,15 +46,17 @@ class HandlerCall:
         left = context.get_remaining_time_in_millis() / 1000
         self._margin = min(MARGIN_S, left / 2)
         self._seconds = left - self._margin
-        self._reason = "before the deadline"
-        self._task: asyncio.Future[Any] | None = None
+        self._reason = "shortly before the deadline"
+        self._task: asyncio.Task[None] | None = None
+        self._result: Any = None
+        self._error: BaseException | None = None
 
     async def run(self) -> Any:
         """Return what the coroutine returns.
 
         Raises: what it raises; Fault (``Function.TimedOut``) if it was cancelled.
         """
-        task = self._task = asyncio.ensure_future(self._coroutine)
+        task = self._task = asyncio.get_running_loop().create_task(self._capture())
         done, _ = await asyncio.wait({task}, timeout=self._seconds)
         if not done:
             task.cancel()
@@ -64,14 +66,23 @@ class HandlerCall:
             logger.error(
                 "the handler ignored its cancellation and is left behind, at%s", stack or " nowhere"
             )
-        elif not task.cancelled():
-            return task.result()
+        elif not isinstance(self._error, asyncio.CancelledError):
+            if self._error is not None:
+                raise self._error
+            return self._result
         raise Fault("Function.TimedOut", f"the handler was cancelled {self._reason}")
 
     def hang_up(self, grace: float) -> None:
         """Cancel the handler, after a grace in seconds, as the environment goes away."""
         self._reason = "because the environment shuts down"
         asyncio.get_running_loop().call_later(grace, self._cancel)
+
+    async def _capture(self) -> None:
+        # A task that raises SystemExit would take the event loop down with it.
+        try:
+            self._result = await self._coroutine
+        except BaseException as error:
+            self._error = error
 
     def _cancel(self) -> None:
         if self._task is not None:

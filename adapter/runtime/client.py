@@ -18,7 +18,7 @@ from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.runtime.protocol import Invocation, RequestWriter, Response, ResponseParser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from penstock.adapter.runtime.stop import StopSignal
 
@@ -90,13 +90,13 @@ class RuntimeClient:
                 continue
             if response.status == 200:
                 return Invocation(response)
-            raise _refused("GET invocation/next", 200, response)
+            raise refused("GET invocation/next", 200, response)
         raise RuntimeAPIError(
             f"no event from the Runtime API at {self.address} after {len(PAUSES)} tries:"
             f" {type(problem).__name__}: {problem}"
         )
 
-    def post(self, head: bytes, parts: Iterable[bytes]) -> None:
+    def post(self, head: bytes, parts: Sequence[bytes]) -> None:
         """Send a request; ``settle`` reads what comes back. Never raises.
 
         What goes wrong here shows when the response is read, and is handled there.
@@ -125,7 +125,7 @@ class RuntimeClient:
         finally:
             self._sent = ()
         if response.status != 202:
-            raise _refused(what, 202, response)
+            raise refused(what, 202, response)
 
     def request(self, head: bytes, body: bytes = b"") -> Response:
         """Return the response to any other request.
@@ -186,6 +186,7 @@ class RuntimeClient:
                 raise RuntimeAPIError("the Runtime API closed the connection without a response")
 
 
-def _refused(what: str, expected: int, response: Response) -> RuntimeAPIError:
+def refused(what: str, expected: int, response: Response) -> RuntimeAPIError:
+    """Return the error that a response is which says no."""
     body = response.body[:300].decode("utf-8", "replace")
     return RuntimeAPIError(f"{what}: expected {expected}, got {response.status} {body}")

@@ -24,7 +24,8 @@ def register(host: str, port: int) -> RuntimeClient | None:
 
     PENSTOCK_EXTENSION=0 leaves it out: Lambda allows ten extensions, and a function without
     shutdown has no need of it. Returns the connection, to be kept as long as the process lives. A
-    refusal costs the shutdown only, so it is logged.
+    refusal costs the shutdown only, so it is logged. Of several processes, the first one registers
+    for all: the signal goes to the whole group.
     """
     if os.environ.get("PENSTOCK_EXTENSION") == "0":
         return None
@@ -34,11 +35,13 @@ def register(host: str, port: int) -> RuntimeClient | None:
     try:
         response = client.request(head, body)
     except RuntimeAPIError as error:
-        logger.info("going on without SIGTERM: extension not registered: %s", error)
+        logger.warning("going on without SIGTERM: extension not registered: %s", error)
         return None
     identifier = response.headers.get(b"lambda-extension-identifier")
     if response.status != 200 or identifier is None:
-        logger.info(
+        is_shared = response.status == 403 and "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
+        logger.log(
+            logging.DEBUG if is_shared else logging.WARNING,
             "going on without SIGTERM: extension not registered: status %d %r",
             response.status,
             response.body[:200],

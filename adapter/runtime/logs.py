@@ -197,7 +197,8 @@ def redirect(socket_path: str) -> None:
 
 def write(text: str) -> None:
     """Write a text to the log as it is."""
-    _output.write(text, _TEXT_FRAME)
+    with suppress(OSError, ValueError):  # the function has closed its own log
+        _output.write(text, _TEXT_FRAME)
 
 
 def log_report(report: Report) -> None:
@@ -206,7 +207,7 @@ def log_report(report: Report) -> None:
     if _is_json:
         now = time.strftime(f"{_TIME}Z", time.gmtime())
         line = _encode({"timestamp": now, "level": "ERROR", **details})
-        _output.write_record(line, _JSON_FRAME + _frame_level(logging.ERROR))
+        _write_record(line, _JSON_FRAME)
         return
     lines = [f"[ERROR] {details['errorType']}: {details['errorMessage']}"]
     lines.append("Traceback (most recent call last):")
@@ -215,7 +216,12 @@ def log_report(report: Report) -> None:
             code = text.lstrip(" ")
             # Lambda's console drops leading spaces, but not these.
             lines.append(_HARD_SPACE * (len(text) - len(code)) + code)
-    _output.write_record("\n".join(lines), _TEXT_FRAME + _frame_level(logging.ERROR))
+    _write_record("\n".join(lines), _TEXT_FRAME)
+
+
+def _write_record(text: str, frame: int) -> None:
+    with suppress(OSError, ValueError):  # the function has closed its own log
+        _output.write_record(text, frame + _frame_level(logging.ERROR))
 
 
 def flush() -> None:

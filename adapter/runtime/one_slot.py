@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.adapter.errors import PayloadTooLarge, RuntimeAPIError
+from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime import logs
-from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
+from penstock.adapter.runtime.transports import BlockingTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from penstock.adapter.runtime.client import RuntimeClient
     from penstock.adapter.runtime.protocol import Invocation
     from penstock.adapter.runtime.stop import StopSignal
-    from penstock.adapter.runtime.stream import Stream
     from penstock.adapter.runtime.target import Target
+    from penstock.adapter.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("penstock")
 
@@ -32,14 +31,23 @@ SHUTDOWN_GRACE_S: Final = 0.1
 class OneSlot:
     """The loop of a process that Lambda freezes between two invocations."""
 
-    def __init__(self, client: RuntimeClient, target: Target, stop: StopSignal) -> None:
+    def __init__(
+        self, client: RuntimeClient, target: Target, stop: StopSignal, watchdog: Watchdog
+    ) -> None:
         self._client = client
-        self._call = getattr(self, f"_call_{target.kind}")
         self._handler = target.handler
+        self._call = getattr(self, f"_call_{target.kind}")
         self._stop = stop
+        self._watchdog = watchdog
+        self._known: set[asyncio.Task[Any]] = set()
 
     def run(self) -> None:
-        """Serve until SIGTERM. Raises: RuntimeAPIError when there is no Runtime API any more."""
+        """Serve until SIGTERM.
+
+        Raises: RuntimeAPIError when there is no Runtime API any more; SystemExit and
+        KeyboardInterrupt of the function, which was reported.
+        """
+        self._tasks_left_behind("")  # what start-up has left behind is to stay
         next_invocation = self._client.next
         while (invocation := next_invocation()) is not None:
             self._serve(invocation)
@@ -50,32 +58,27 @@ class OneSlot:
         context = contexts.LambdaContext(invocation)
         contexts.begin(context, alone=True)
         transport = BlockingTransport(self._client, invocation)
-        error: BaseException | None = None
+        self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
+        ending: BaseException | None = None
         try:
             self._call(decode_event(invocation), context, transport)
-        except BaseException as raised:
-            error = raised
-        if error is not None:
-            self._fail(error, invocation, transport)
+        except BaseException as error:
+            transport.fail(error)
+            if isinstance(error, SystemExit | KeyboardInterrupt):
+                ending = error
+        self._stop.notify = None
         try:
             transport.settle()
-        except RuntimeAPIError as problem:
-            logger.error("request %s: %s", invocation.request_id, problem)
+        except RuntimeAPIError as error:
+            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
+        self._watchdog.release(transport)
+        self._tasks_left_behind(invocation.request_id)
         logs.flush()
-        if isinstance(error, SystemExit | KeyboardInterrupt):
-            raise error
-
-    def _fail(
-        self, error: BaseException, invocation: Invocation, transport: BlockingTransport
-    ) -> None:
-        from penstock.adapter.runtime.reports import Report
-
-        report = Report(error, invocation.request_id)
-        logs.log_report(report)
-        if not transport.is_answered:
-            transport.fail(report.type, report.body, report.cause)
+        if ending is not None:
+            raise ending
 
     def _call_adapter(self, event: Any, context: Any, transport: BlockingTransport) -> None:
+        self._stop.notify = lambda: self._hang_up(transport)
         self._handler.deliver(event, context, transport)
 
     def _call_sync(self, event: Any, context: Any, transport: BlockingTransport) -> None:
@@ -92,77 +95,26 @@ class OneSlot:
         self, coroutine: Coroutine[Any, Any, Any], context: Any, transport: BlockingTransport
     ) -> Any:
         call = HandlerCall(coroutine, context)
-        loop = process_loop.acquire()
-        try:
-            return loop.run_until_complete(call.run())
-        finally:
-            process_loop.release()
+        transport.on_broken = call.hang_up
+        self._stop.notify = lambda: self._hang_up(transport)
+        return process_loop.run(call.run())
 
+    def _hang_up(self, transport: BlockingTransport) -> None:
+        # In a signal handler, with the loop perhaps in the middle of something.
+        loop = process_loop.current
+        if loop is not None and transport.on_broken is not None:
+            loop.call_soon_threadsafe(transport.on_broken, SHUTDOWN_GRACE_S)
 
-class BlockingTransport:
-    """Carries one answer away over the blocking client; a stream over a connection of its own."""
-
-    can_stream = True
-    on_broken: Callable[[float], object] | None = None
-
-    def __init__(self, client: RuntimeClient, invocation: Invocation) -> None:
-        self._client = client
-        self._invocation = invocation
-        self._stream: Stream | None = None
-        self._is_posted = False
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether an answer has begun to leave, so that no error can be reported in its place."""
-        return self._is_posted or self._stream is not None
-
-    def answer(self, answer: Any, source: str, limit_bytes: int) -> None:
-        parts = encode_reply(answer)
-        size = sum(map(len, parts))
-        if size > limit_bytes:
-            raise PayloadTooLarge(source, limit_bytes, size)
-        self._post(self._client.write.answer(self._invocation, size, JSON), parts)
-
-    def answer_result(self, result: Any) -> None:
-        """Take what an ordinary handler returned."""
-        content_type, parts = encode_result(result)
-        size = sum(map(len, parts))
-        self._post(self._client.write.answer(self._invocation, size, content_type), parts)
-
-    def fail(self, error_type: str, report: bytes, cause: str | None) -> None:
-        """Report an error in the place of an answer."""
-        head = self._client.write.error(self._invocation, len(report), error_type, cause)
-        self._post(head, (report,))
-
-    def _post(self, head: bytes, parts: Iterable[bytes]) -> None:
-        self._is_posted = True
-        self._client.post(head, parts)
-
-    async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
-        from penstock.adapter.runtime.stream import Stream
-
-        head = self._client.write.stream(self._invocation)
-        self._stream = Stream(self._client.address, head, self.on_broken)
-        await self._stream.start(prelude, body, more=more)
-
-    async def send(self, body: bytes, *, more: bool) -> None:
-        assert self._stream is not None  # noqa: S101 - start comes first
-        await self._stream.send(body, more=more)
-
-    async def abort(self, error: BaseException) -> None:
-        from penstock.adapter.runtime.reports import Report
-
-        assert self._stream is not None  # noqa: S101 - start comes first
-        report = Report(error, self._invocation.request_id)
-        await self._stream.abort(report.type, report.body)
-
-    def settle(self) -> None:
-        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it refused it."""
-        if self._is_posted:
-            self._client.settle()
-        elif self._stream is not None:
-            loop = process_loop.acquire()
-            try:
-                loop.run_until_complete(self._stream.settle())
-            finally:
-                process_loop.release()
+    def _tasks_left_behind(self, request_id: str) -> None:
+        """Log the tasks that an invocation has not awaited: Lambda freezes them now."""
+        loop = process_loop.current
+        tasks = asyncio.all_tasks(loop) if loop is not None else set()
+        for task in tasks - self._known if tasks else ():
+            if request_id:
+                logger.warning(
+                    "request %s: left a task behind, which goes on when the next invocation does:"
+                    " %r",
+                    request_id,
+                    task,
+                )
+        self._known = tasks

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import penstock.adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from penstock.adapter.runtime.client import RuntimeClient
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 MESSAGE_CHARS: Final = 32_768
 STACK_ENTRIES: Final = 200
 ENTRY_CHARS: Final = 500
-CHAIN: Final = 4
+CHAIN: Final = 8
+"""How many exceptions are told of: the error, its causes, the members of groups."""
 CAUSE_BYTES: Final = 65_536
 """Longest cause that Lambda keeps; a longer one could overrun the limit for headers."""
 
@@ -66,16 +67,16 @@ class Report:
     __slots__ = ("cause", "details", "type")
 
     def __init__(self, error: BaseException, request_id: str = "") -> None:
-        chain = list(_chain(error))
-        stacks = [_stack(link) for link in chain]
+        chain = _chain(error)
+        stacks = [_stack(link) for _, link in chain]
         name = error.kind if isinstance(error, Fault) else type(error).__name__
         self.type = error.kind if isinstance(error, Fault) else _function_type(name)
         if isinstance(error, Fault) and error.trace is not None:
             trace = list(error.trace)
         else:
             trace = traceback.format_list(stacks[0])
-        for link, stack in zip(chain[1:], stacks[1:], strict=True):
-            trace.append(f"Caused by {type(link).__name__}: {_message(link)}\n")
+        for (role, link), stack in zip(chain[1:], stacks[1:], strict=True):
+            trace.append(f"{role} {type(link).__name__}: {_message(link)}\n")
             trace += traceback.format_list(stack)
         self.details: dict[str, Any] = {
             "errorMessage": _message(error),
@@ -125,13 +126,23 @@ def fail(
         os._exit(status)
 
 
-def _chain(error: BaseException) -> Iterable[BaseException]:
-    link: BaseException | None = error
+def _chain(error: BaseException) -> list[tuple[str, BaseException]]:
+    """The error and those that it comes from, each with the part that it plays."""
+    found: list[tuple[str, BaseException]] = []
     seen: set[int] = set()
-    while link is not None and id(link) not in seen and len(seen) < CHAIN:
+    waiting = [("", error)]
+    while waiting and len(found) < CHAIN:
+        role, link = waiting.pop(0)
+        if id(link) in seen:
+            continue
         seen.add(id(link))
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        found.append((role, link))
+        if isinstance(link, BaseExceptionGroup):
+            waiting += [("Member of the group:", member) for member in link.exceptions]
+        cause = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if cause is not None:
+            waiting.append(("Caused by", cause))
+    return found
 
 
 def _stack(error: BaseException) -> list[_Frame]:
@@ -172,10 +183,10 @@ def _function_type(name: str) -> str:
     return f"Function.{letters[:1].upper()}{letters[1:]}" if letters[1:] else "Function.Unknown"
 
 
-def _cause(chain: list[BaseException], stacks: list[list[_Frame]]) -> str | None:
+def _cause(chain: list[tuple[str, BaseException]], stacks: list[list[_Frame]]) -> str | None:
     exceptions = []
     paths: set[str] = set()
-    for error, stack in zip(chain, stacks, strict=True):
+    for (_, error), stack in zip(chain, stacks, strict=True):
         kept = stack[-_CAUSE_FRAMES:]
         paths.update(path for path, *_ in kept)
         exceptions.append(

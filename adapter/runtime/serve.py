@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -12,12 +13,12 @@ from penstock.adapter.runtime.client import RuntimeClient, address_from_environm
 from penstock.adapter.runtime.one_slot import OneSlot
 from penstock.adapter.runtime.reports import fail_init
 from penstock.adapter.runtime.stop import StopSignal
+from penstock.adapter.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
-
     from penstock.adapter.runtime.target import Target
+
+logger = logging.getLogger("penstock")
 
 SHUTDOWN_S: Final = 0.25
 """What the application's shutdown may take: Lambda kills 300 to 500 ms after SIGTERM."""
@@ -48,15 +49,26 @@ def run(
         from penstock.adapter.runtime import snapstart
 
         snapstart.cross(client, stop=life.stop, start=life.start)
-    stop.install()
+    watchdog = Watchdog()
     processes.ready()
+    if os.environ.get("AWS_SAM_LOCAL") == "true":
+        logger.info("sam local cannot stream: each response is sent when it is complete")
     status = 0
     try:
-        OneSlot(client, loaded, stop).run()
+        if slots == 1:
+            stop.install()
+            OneSlot(client, loaded, stop, watchdog).run()
+        else:
+            from penstock.adapter.runtime.many_slots import ManySlots
+
+            process_loop.run(ManySlots((host, port), loaded, slots, stop, watchdog).run())
     except RuntimeAPIError as error:
-        logs.write(f"penstock: {error}\n")
+        logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
         status = 1
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) and error.code else 1
     except BaseException:
+        logger.exception("the runtime itself failed")
         status = 1
     if stop.requested:
         life.stop()
@@ -74,19 +86,15 @@ class _Life:
     def start(self) -> None:
         """Start the application. Raises: LifespanError."""
         if self._adapter is not None:
-            _run(self._adapter.start_up())
+            process_loop.run(self._adapter.start_up())
 
     def stop(self) -> None:
         """Shut the application down, within what Lambda leaves for it."""
         if self._adapter is not None:
             from asyncio import wait_for
 
-            _run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
-
-
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
-    loop = process_loop.acquire()
-    try:
-        loop.run_until_complete(coroutine)
-    finally:
-        process_loop.release()
+            try:
+                process_loop.run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
+            except Exception as error:
+                problem = str(error) or type(error).__name__
+                logger.error("the application's shutdown did not end well: %s", problem)  # noqa: TRY400

@@ -86,6 +86,8 @@ def set_paths() -> None:
     for folder in own:
         if os.path.isdir(folder):  # noqa: PTH112 - pathlib is not imported for this
             addsitedir(folder)
+    if runtime is not None:
+        os.environ.setdefault("PYTHONPATH", runtime)  # for processes that the function starts
     if root is not None and os.path.isdir(root):  # noqa: PTH112
         os.chdir(root)
 

@@ -6,6 +6,7 @@ from penstock.infra.runtime_api.faults import Close, Hold, Injection, Raw, Reset
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.local import FunctionFailed, LocalRuntimeAPI, Pending
 from penstock.infra.runtime_api.log import FunctionLog, LogRecord
+from penstock.infra.runtime_api.threaded import ThreadedRuntimeAPI
 
 __all__ = [
     "Close",
@@ -21,4 +22,5 @@ __all__ = [
     "Raw",
     "Reset",
     "Status",
+    "ThreadedRuntimeAPI",
 ]

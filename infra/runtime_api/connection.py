@@ -180,9 +180,16 @@ class Connection(asyncio.Protocol):
         await self.answer(status, body, [("Content-Type", "application/json"), *headers])
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """Send an answer's status and headers."""
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._write(h11.Response(status_code=status, headers=fields))
+        """Send an answer's status and headers.
+
+        Raises: ValueError for what HTTP cannot carry; nothing has been sent then. ConnectionGone.
+        """
+        try:
+            fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            head = h11.Response(status_code=status, headers=fields)
+        except h11.LocalProtocolError as error:
+            raise ValueError(f"expected a status and headers of HTTP: {error}") from error
+        self._write(head)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of an answer's body; wait while the other side does not read.
@@ -204,6 +211,8 @@ class Connection(asyncio.Protocol):
         await self._drain()
 
     def _write(self, event: h11.Event) -> None:
+        if self._transport.is_closing():
+            raise ConnectionGone("the other side has closed the connection")
         try:
             pieces = self._machine.send_with_data_passthrough(event) or []
         except h11.LocalProtocolError as error:

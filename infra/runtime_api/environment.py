@@ -44,6 +44,9 @@ class Keeper(Protocol):
     def timed_out(self) -> None:
         """An invocation has reached its deadline, and the runtime is to be replaced."""
 
+    def idle(self) -> None:
+        """There is nothing to do for the runtime and its extensions."""
+
 
 class Environment:
     """Runs one function in one place.
@@ -75,6 +78,7 @@ class Environment:
         )
         self._ready.clear()
         self.is_initialised = False
+        self._init_has_failed = False
 
     # The caller's side
 
@@ -118,6 +122,8 @@ class Environment:
             self.keeper.initialised()
         if self._machine.free_pollers >= (self.settings.concurrency or 1):
             self._ready.set()
+            if not self._queue:
+                self.keeper.idle()
         while self._queue and self._can_deliver():
             running = self._queue.popleft()
             poller = self._machine.deliver(running.invocation)
@@ -253,6 +259,8 @@ class Environment:
     def expire(self, running: Running) -> None:
         """Do what happens at an invocation's deadline, whatever the clock says."""
         running.stop_clock()
+        if running in self._queue:
+            self._queue.remove(running)
         if not running.answer.has_ended:
             seconds = running.invocation.call.timeout_s
             message = f"Task timed out after {seconds:.2f} seconds"
@@ -279,6 +287,7 @@ class Environment:
 
     def _end_init(self, error: FunctionError) -> None:
         """Give the failure of an initialisation to the invocation that waits, if there is one."""
+        self._init_has_failed = True
         self.init_error = error
         if self._queue:
             running = self._queue.popleft()
@@ -296,6 +305,7 @@ class Environment:
         if refusal := self._machine.restore_poll():
             return refusal
         self._restore_poller = poller
+        self.keeper.initialised()
         self._ready.set()
         return self._wait(poller)
 
@@ -325,22 +335,21 @@ class Environment:
     # The keeper's side
 
     @property
-    def waits(self) -> bool:
-        """Whether the next invocation could be delivered at once."""
-        return self.is_initialised and not self._running and self.extensions.all_waiting
-
-    @property
     def queued(self) -> Running | None:
         """The invocation that waits for the runtime, if there is one."""
         return self._queue[0] if self._queue else None
 
-    def end_runtime(self, error_type: str, message: str) -> None:
-        """The runtime is gone: what it was doing has failed, and a new one begins afresh."""
+    def end_runtime(self, error_type: str, message: str, *, replaced: bool = False) -> None:
+        """The runtime is gone: what it was doing has failed, and a new one begins afresh.
+
+        Unless it is being replaced, an invocation that waited for its initialisation fails too.
+        """
         for running in list(self._running.values()):
             if not running.answer.has_ended:
                 self._fail(running, error_type, message)
             self._forget_running(running)
-        if not self.is_initialised and self._queue and self.init_error is None:
+        to_blame = not (replaced or self.is_initialised or self._init_has_failed)
+        if to_blame and self._queue:
             request_id = self._queue[0].invocation.request_id
             text = f"RequestId: {request_id} Error: {message}"
             self._end_init(FunctionError.of_platform(error_type, text))

@@ -18,6 +18,7 @@ _TEXT: Final = 7
 _LENGTHS: Final = struct.Struct(">II")
 _NUMBER: Final = struct.Struct(">I")
 _OVERHEAD_BYTES: Final = 16
+_LONGEST_NAME_BYTES: Final = 255
 
 
 def encode_message(headers: dict[str, str], payload: bytes) -> bytes:
@@ -31,6 +32,8 @@ def encode_message(headers: dict[str, str], payload: bytes) -> bytes:
 
 
 def _field(name: bytes, value: bytes) -> bytes:
+    if len(name) > _LONGEST_NAME_BYTES:
+        raise ValueError(f"expected a name of at most {_LONGEST_NAME_BYTES} bytes, got {name!r}")
     return struct.pack(f">B{len(name)}sBH", len(name), name, _TEXT, len(value)) + value
 
 

@@ -78,10 +78,9 @@ class ExtensionEndpoints:
         if isinstance(extension, Refusal):
             await refuse(connection, extension)
             return
-        poller = object()
-        found = self._environment.poll_extension(extension, poller)
+        found = self._environment.poll_extension(extension, connection)
         if isinstance(found, asyncio.Future):
-            found = await wait_for_event(self._environment, found, poller, connection)
+            found = await wait_for_event(self._environment, found, connection)
         await connection.answer_json(200, found)
 
     async def _error(self, request: Request, connection: Connection) -> None:

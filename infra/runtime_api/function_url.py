@@ -85,14 +85,14 @@ async def _buffered(running: Running, request: Request, connection: Connection) 
         return
     try:
         status, headers, body = read_answer(payload)
+        headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+        bodiless = request.method == "HEAD" or status in _BODILESS
+        length = [] if bodiless else [("content-length", str(len(body)))]
+        await connection.begin(status, headers + length)
     except ValueError:
         await _fail(connection, 502, "Internal Server Error")
         return
-    headers = [pair for pair in headers if pair[0].lower() != "content-length"]
-    if request.method == "HEAD" or status in _BODILESS:
-        await connection.begin(status, headers)
-    else:
-        await connection.begin(status, [*headers, ("content-length", str(len(body)))])
+    if not bodiless:
         await connection.send(body)
     await connection.end()
 
@@ -106,7 +106,9 @@ def read_answer(payload: bytes) -> tuple[int, Headers, bytes]:
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return 200, [("content-type", "application/json")], payload
     head = prelude.read_fields(answer)
-    text = answer.get("body") or ""
+    text = answer.get("body")
+    if text is None:
+        text = ""
     try:
         encoded = answer.get("isBase64Encoded")
         body = base64.b64decode(text, validate=True) if encoded else text.encode()
@@ -134,7 +136,7 @@ async def _stream(running: Running, request: Request, connection: Connection) ->
                 await connection.send(body)
         if head is None and answer.error is None:
             parser.end()
-    except prelude.MalformedPrelude:
+    except ValueError:
         answer.abandon()
         await _fail(connection, 502, "Internal Server Error")
         return

@@ -99,4 +99,9 @@ class Invocation:
             ("Lambda-Runtime-Invocation-Id", self.invocation_id),
             ("Content-Type", self.call.content_type),
         ]
-        return [(name, value) for name, value in pairs if value]
+        return [(name, _header_value(value)) for name, value in pairs if value]
+
+
+def _header_value(text: str) -> str:
+    """Return a header value whose bytes are the text in UTF-8, on one line, as Go would send it."""
+    return text.replace("\r", " ").replace("\n", " ").encode().decode("latin-1")

@@ -40,6 +40,7 @@ class LifeCycle:
         self._starting: asyncio.Task[None] | None = None
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_took_too_long = False
+        self._replacing = False
         self._closing = False
         environment.keeper = self
 
@@ -60,7 +61,7 @@ class LifeCycle:
                 folder=self._settings.folder,
                 environ=self._settings.process_environ(self._environ),
                 log=self._environment.log,
-                framed_log=self._settings.framed_log,
+                framed_log=self._settings.framed_log and self._settings.concurrency is None,
             )
         except OSError as error:
             self._log(f"the runtime cannot be started: {error}")
@@ -77,7 +78,8 @@ class LifeCycle:
         self._starting = None
         self._stop_init_clock()
         self._cut_off()
-        self._environment.end_runtime("Runtime.ExitError", _ending(status))
+        replaced, self._replacing = self._replacing, False
+        self._environment.end_runtime("Runtime.ExitError", _ending(status), replaced=replaced)
         if self._environment.queued and not self._closing:
             self._start()
 
@@ -95,7 +97,7 @@ class LifeCycle:
 
     def needed(self, running: Running) -> None:
         """An invocation waits for the runtime."""
-        self.thaw()
+        self._thaw()
         if self._starting is None:
             self._start()
         elif self._init_took_too_long and not self._environment.is_initialised:
@@ -116,23 +118,26 @@ class LifeCycle:
 
     def _replace(self) -> None:
         if self.process is not None:
+            self._replacing = True
             self.process.signal(signal.SIGKILL)
         else:
             self._cut_off()
-            self._environment.end_runtime("Sandbox.Failure", "the runtime has been replaced")
+            message = "the runtime has been replaced"
+            self._environment.end_runtime("Sandbox.Failure", message, replaced=True)
 
-    def freeze(self) -> None:
+    def idle(self) -> None:
         """Stop the process where it is, as Lambda does between two invocations."""
-        if self.process is not None:
+        if self._settings.freeze and self.process is not None:
             self.process.signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
-        """Let a frozen process go on."""
-        if self.process is not None:
+    def _thaw(self) -> None:
+        if self._settings.freeze and self.process is not None:
             self.process.signal(signal.SIGCONT)
 
     async def shut_down(self, reason: str = "spindown") -> None:
         """End the runtime as Lambda does: told so if an extension has registered, else at once."""
+        if self._closing:
+            return
         self._closing = True
         self._stop_init_clock()
         extensions = self._environment.extensions
@@ -141,7 +146,7 @@ class LifeCycle:
             limit = _EXTERNAL_SHUTDOWN_S
         if self._settings.shutdown_s is not None:
             limit = self._settings.shutdown_s
-        self.thaw()
+        self._thaw()
         if extensions.any_registered and self.process is not None:
             self.process.signal(signal.SIGTERM)
             share = limit * _RUNTIME_SHARE if extensions.any_external else limit

@@ -16,12 +16,13 @@ from penstock.infra.runtime_api.invocation import Call, FunctionError, Invocatio
 from penstock.infra.runtime_api.invoke_endpoints import InvokeEndpoints
 from penstock.infra.runtime_api.lifecycle import LifeCycle
 from penstock.infra.runtime_api.log import FunctionLog
+from penstock.infra.runtime_api.log_socket import LogSocket
 from penstock.infra.runtime_api.runtime_endpoints import RuntimeEndpoints
 from penstock.infra.runtime_api.server import HOST, Server
 from penstock.infra.runtime_api.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
     from penstock.infra.runtime_api.running import Running
@@ -128,11 +129,15 @@ class LocalRuntimeAPI:
         self._runtime_server = Server(endpoints.handle)
         self._invoke_server = Server(InvokeEndpoints(self._environment).handle)
         self._url_server = Server(FunctionURL(self._environment).handle)
+        with_socket = self.settings.framed_log and self.settings.concurrency is not None
+        self._log_socket = LogSocket(self.log) if with_socket else None
         self._life = LifeCycle(self._environment, self._runtime_server.drop_connections)
 
     async def __aenter__(self) -> Self:
         for server in self._servers:
             await server.start()
+        if self._log_socket:
+            await self._log_socket.start()
         self._life.begin(self.environ)
         return self
 
@@ -140,6 +145,8 @@ class LocalRuntimeAPI:
         await self._life.shut_down()
         for server in self._servers:
             await server.close()
+        if self._log_socket:
+            await self._log_socket.close()
 
     @property
     def _servers(self) -> tuple[Server, ...]:
@@ -163,7 +170,10 @@ class LocalRuntimeAPI:
     @property
     def environ(self) -> dict[str, str]:
         """The variables that Lambda sets for a runtime, and the function's own."""
-        return self.settings.runtime_environ(self.address, self._token)
+        environ = self.settings.runtime_environ(self.address, self._token)
+        if self._log_socket:
+            environ["_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET"] = self._log_socket.path
+        return environ
 
     @property
     def pid(self) -> int | None:
@@ -212,7 +222,7 @@ class LocalRuntimeAPI:
         """
         return await self.start(event, **options).result()
 
-    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncIterator[bytes]:
+    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncGenerator[bytes, None]:
         """Yield the function's answer as it arrives; options as ``start``.
 
         Raises: FunctionFailed behind the last chunk.
@@ -242,9 +252,15 @@ class LocalRuntimeAPI:
         """Reset every connection that is open now."""
         self._runtime_server.drop_connections()
 
-    async def restore(self) -> None:
-        """Let a runtime that waits at ``/restore/next`` go on, as after a snapshot."""
-        self._environment.restore()
+    async def restore(self, *, lose_sockets: bool = False) -> None:
+        """Let a runtime that waits at ``/restore/next`` go on, as after a snapshot.
+
+        With ``lose_sockets`` its other connections are reset, as those in a snapshot are dead.
+        Raises: RuntimeError if there is no such runtime.
+        """
+        poller = self._environment.restore()
+        if lose_sockets:
+            self._runtime_server.drop_connections(but=poller)
 
     async def shut_down(self, reason: str = "spindown") -> None:
         """End the runtime as Lambda does."""

@@ -105,3 +105,17 @@ class FunctionLog:
 
 def _line(record: LogRecord) -> str:
     return record.text if record.text.endswith("\n") else record.text + "\n"
+
+
+async def read_lines(stream: asyncio.StreamReader, log: FunctionLog, source: Source) -> None:
+    """Put a stream's lines into the log until it ends, the very long ones in pieces."""
+    while True:
+        try:
+            line = await stream.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                log.add(LogRecord(source, error.partial.decode(errors="replace")))
+            return
+        except asyncio.LimitOverrunError as error:
+            line = await stream.readexactly(error.consumed)
+        log.add(LogRecord(source, line.decode(errors="replace")))

@@ -86,13 +86,13 @@ def read_fields(fields: dict[str, Any]) -> Prelude:
     headers = [(name, _text(value)) for name, value in _map(fields, "headers").items()]
     for name, values in _map(fields, "multiValueHeaders").items():
         headers += [(name, _text(value)) for value in _list(values, name)]
-    cookies = _list(fields.get("cookies") or [], "cookies")
+    cookies = _list(fields.get("cookies", []), "cookies")
     headers += [("set-cookie", _text(cookie)) for cookie in cookies]
     return Prelude(status, headers)
 
 
 def _map(fields: dict[str, Any], key: str) -> dict[str, Any]:
-    value = fields.get(key) or {}
+    value = fields.get(key, {})
     if not isinstance(value, dict):
         raise MalformedPrelude(f"expected {key} to be an object, got {value!r:.100}")
     return value

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from penstock.infra.runtime_api.log import FrameDecoder, FunctionLog, LogRecord, Source
+from penstock.infra.runtime_api.log import FrameDecoder, FunctionLog, LogRecord, Source, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class FunctionProcess:
             "stderr": process.stderr,
         }
         readers = [
-            asyncio.create_task(_read_lines(stream, log, source))
+            asyncio.create_task(read_lines(stream, log, source))
             for source, stream in streams.items()
             if stream is not None
         ]
@@ -104,19 +104,6 @@ class FunctionProcess:
         """Send a signal to the whole process group, if there is anything left of it."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-
-async def _read_lines(stream: asyncio.StreamReader, log: FunctionLog, source: Source) -> None:
-    while True:
-        try:
-            line = await stream.readuntil(b"\n")
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                log.add(LogRecord(source, error.partial.decode(errors="replace")))
-            return
-        except asyncio.LimitOverrunError as error:
-            line = await stream.readexactly(error.consumed)
-        log.add(LogRecord(source, line.decode(errors="replace")))
 
 
 async def _read_frames(descriptor: int, log: FunctionLog) -> None:

@@ -29,7 +29,7 @@ async def accept(connection: Connection) -> None:
 
 
 async def wait_for_event(
-    environment: Environment, future: asyncio.Future[Any], poller: object, connection: Connection
+    environment: Environment, future: asyncio.Future[Any], connection: Connection
 ) -> Any:
     """Return what a request that waits is given; take it back when its connection ends first.
 
@@ -38,4 +38,4 @@ async def wait_for_event(
     try:
         return await connection.wait_for(future)
     finally:
-        environment.forget(poller)
+        environment.forget(connection)

@@ -91,13 +91,12 @@ class RuntimeEndpoints:
     # Invocations
 
     async def _next(self, _: Request, connection: Connection) -> None:
-        poller = object()
-        found = self._environment.poll(poller)
+        found = self._environment.poll(connection)
         if isinstance(found, Refusal):
             await refuse(connection, found)
             return
         if isinstance(found, asyncio.Future):
-            found = await wait_for_event(self._environment, found, poller, connection)
+            found = await wait_for_event(self._environment, found, connection)
         await connection.answer(200, found.call.payload, found.headers())
 
     def _begin(self, step: str, request: Request) -> Running | Refusal:
@@ -182,12 +181,11 @@ class RuntimeEndpoints:
         await (refuse(connection, refusal) if refusal else accept(connection))
 
     async def _restore_next(self, _: Request, connection: Connection) -> None:
-        poller = object()
-        found = self._environment.poll_restore(poller)
+        found = self._environment.poll_restore(connection)
         if isinstance(found, Refusal):
             await refuse(connection, found)
             return
-        await wait_for_event(self._environment, found, poller, connection)
+        await wait_for_event(self._environment, found, connection)
         await connection.answer(200)
 
     async def _restore_error(self, request: Request, connection: Connection) -> None:

@@ -40,9 +40,11 @@ class Server:
             self._server.close()
             self._server = None
 
-    def drop_connections(self) -> None:
-        """Reset every open connection."""
+    def drop_connections(self, *, but: object = None) -> None:
+        """Reset every open connection, except one perhaps."""
         for connection, task in list(self._connections.items()):
+            if connection is but:
+                continue
             connection.reset()
             task.cancel()
 

@@ -32,7 +32,11 @@ class Settings:
     extensions that count as external. ``execution_env`` is ``AWS_EXECUTION_ENV``, None for none.
     With ``refuse_when_busy`` (default: on Managed Instances) an invocation that no slot is free for
     fails with ``Runtime.Unavailable``; else it waits for its turn. ``invoke_mode`` is that of the
-    Function URL. With ``bandwidth_limit`` a stream slows down behind its first 6 MiB, as on Lambda.
+    Function URL. With ``bandwidth_limit`` a stream slows down behind its first 6 MiB, with
+    ``freeze`` the process that ``command`` started is stopped between invocations, as on Lambda.
+
+    ``framed_log`` gives the runtime what managed runtimes find for their log: a descriptor for
+    frames, or on Managed Instances a socket.
 
     Units: seconds; ``init_limit_s`` None is Lambda's own limit. ``shutdown_s`` None is Lambda's:
     0.5 with internal extensions only, 0.3 of 2 with external ones.
@@ -56,6 +60,7 @@ class Settings:
     log_level: str | None = None
     framed_log: bool = False
     invocation_ids: bool = True
+    freeze: bool = False
     init_limit_s: float | None = None
     shutdown_s: float | None = None
     external_extensions: tuple[str, ...] = ()

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 APPS = Path(__file__).parent / "apps"
+AWS_CLIENT = (sys.executable, "-m", "awslambdaric")
 # AWS's client writes JSON differently on its managed runtimes and everywhere else.
-MANAGED = {"managed-runtime": "AWS_Lambda_python3.13", "other-runtime": None}
+MANAGED, OTHER = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}, {"AWS_EXECUTION_ENV": None}
+OURS = {**MANAGED, "PENSTOCK_APP": "app:app", "PENSTOCK_EVENTS_PATH": "/events"}
+RUNTIMES: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
+    "managed-runtime": ((*AWS_CLIENT, "app.handler"), {**MANAGED}),
+    "other-runtime": ((*AWS_CLIENT, "app.handler"), {**OTHER}),
+    "taken-over": ((*AWS_CLIENT, "penstock.adapter.runtime.handler"), {**OURS}),
+    "started": ((sys.executable, "-m", "penstock.adapter.runtime"), {**OURS}),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(
     scope="session",
-    params=[(example, runtime) for example in EXAMPLES for runtime in MANAGED],
+    params=[(example, runtime) for example in EXAMPLES for runtime in RUNTIMES],
     ids="-".join,
 )
 def example_and_emulator(
@@ -42,8 +50,9 @@ def example_and_emulator(
     """One example in one execution environment, which serves all tests of it."""
     example, runtime = request.param
     log = tmp_path_factory.mktemp(example) / "log"
-    environment = {"AWS_EXECUTION_ENV": MANAGED[runtime]}
-    with Emulator(ROOT / "examples" / example, log, environment=environment) as emulator:
+    command, environment = RUNTIMES[runtime]
+    folder = ROOT / "examples" / example
+    with Emulator(folder, log, command=command, environment=environment) as emulator:
         yield example, emulator
 
 

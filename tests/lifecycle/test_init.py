@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., LocalRuntimeAPI]
     Run = Callable[..., None]
@@ -235,5 +238,21 @@ def app(event, context):
         async with make_api(code, command) as api:
             for trace_id in ("Root=1-a;Parent=b;Sampled=1", "Root=1-c;Parent=d;Sampled=0"):
                 assert [trace_id, trace_id] == await api.invoke({}, trace_id=trace_id)
+
+    run(main())
+
+
+@pytest.mark.parametrize("script", ["exec", "bootstrap"])
+def test_the_scripts_serve(script: str, make_api: Make, run: Run, tmp_path: Path) -> None:
+    """What AWS_LAMBDA_EXEC_WRAPPER, or the entry point of ``provided.al2023``, names."""
+    file = tmp_path / script
+    write = [sys.executable, "-m", "penstock.adapter.runtime", f"--write-{script}", str(file)]
+    subprocess.run(write, check=True, timeout=60)
+    by_lambda = [str(file), sys.executable, "/var/runtime/bootstrap.py"]
+    command = by_lambda if script == "exec" else [str(file)]
+
+    async def main() -> None:
+        async with make_api(STARTS, command, environ={"PENSTOCK_PYTHON": sys.executable}) as api:
+            assert "in init" == (await api.invoke(HTTP))["body"]
 
     run(main())

@@ -91,7 +91,7 @@ def test_an_extension_that_is_refused_costs_the_shutdown_only(
     fault: Any, make_api: Make, run: Run
 ) -> None:
     async def main() -> None:
-        api = make_api(APP, log_level="INFO")
+        api = make_api(APP)
         api.inject("extension/register", fault)
         async with api:
             assert 204 == (await api.invoke(HTTP))["statusCode"]

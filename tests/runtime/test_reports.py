@@ -94,6 +94,18 @@ def test_the_exceptions_behind_it_are_told_too() -> None:
     ]
 
 
+def test_the_members_of_a_group_are_told() -> None:
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(fail, "one"))
+
+    report = Report(caught(lambda: asyncio.run(main())))
+    trace = "".join(report.details["stackTrace"])
+    assert "Function.ExceptionGroup" == report.type
+    assert "Member of the group: ValueError: one\n" in trace
+    assert "raise ValueError(message)" in trace
+
+
 def test_a_circle_of_causes_ends() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one

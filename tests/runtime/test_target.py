@@ -293,6 +293,24 @@ class TestPaths:
         assert "" not in paths
         assert str(task) == paths[-1]
 
+    def test_processes_of_the_function_find_the_packages_of_the_runtime(
+        self, tmp_path: Path
+    ) -> None:
+        code = (
+            "import os; from penstock.adapter.runtime.target import set_paths\n"
+            "set_paths(); print(os.environ['PYTHONPATH'])"
+        )
+        for given, expected in (({}, tmp_path), ({"PYTHONPATH": "/own"}, "/own")):
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                env={"PATH": os.environ["PATH"], "LAMBDA_RUNTIME_DIR": str(tmp_path), **given},
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert f"{expected}\n" == done.stdout
+
     def test_a_pythonpath_leaves_the_layers_to_it(self, tmp_path: Path) -> None:
         paths = self.paths(tmp_path, LAMBDA_TASK_ROOT=str(tmp_path), PYTHONPATH="/somewhere")
         assert [str(tmp_path), "/somewhere"] == paths[:2]

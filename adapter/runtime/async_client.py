@@ -1,0 +1,98 @@
+"""A Runtime API client on an event loop, for one of several slots."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.runtime.client import PAUSES, refused, user_agent
+from penstock.adapter.runtime.connection import Connection
+from penstock.adapter.runtime.protocol import Invocation, RequestWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.adapter.runtime.protocol import Response
+
+
+class AsyncClient:
+    """One kept-alive connection to the Runtime API: what RuntimeClient is, without blocking.
+
+    Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.write = RequestWriter("{}:{}".format(*address), user_agent())
+        self._connection: Connection | None = None
+        self._sent: tuple[bytes, ...] = ()
+        self._response: asyncio.Future[Response] | None = None
+
+    def close(self) -> None:
+        """Drop the connection; the next request makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def next(self) -> Invocation:
+        """Wait for the next event.
+
+        Raises: RuntimeAPIError when there is no API any more, or it refuses.
+        """
+        problem: Exception | None = None
+        for pause in PAUSES:
+            if pause:
+                await asyncio.sleep(pause)
+            try:
+                response = await self._request((self.write.next,))
+            except (OSError, RuntimeAPIError) as error:
+                self.close()
+                problem = error
+                continue
+            if response.status == 200:
+                return Invocation(response)
+            raise refused("GET invocation/next", 200, response)
+        raise RuntimeAPIError(
+            f"no event from the Runtime API at {self.address} after {len(PAUSES)} tries:"
+            f" {type(problem).__name__}: {problem}"
+        )
+
+    def post(self, head: bytes, parts: Sequence[bytes]) -> None:
+        """Begin to send a request on the connection that the event came on; never raises."""
+        self._sent = (head, *parts)
+        self._response = None
+        if self._connection is not None and self._connection.is_open:
+            self._response = self._connection.begin(*self._sent)
+
+    async def settle(self) -> None:
+        """Wait for the response to ``post``.
+
+        A connection that broke before any answer is tried again, once.
+        Raises: RuntimeAPIError if the API did not accept what was posted.
+        """
+        what = self._sent[0].partition(b" HTTP/")[0].decode("latin-1")
+        try:
+            try:
+                if self._response is None:
+                    response = await self._request(self._sent)
+                else:
+                    response = await self._response
+            except RuntimeAPIError:
+                self.close()
+                response = await self._request(self._sent)
+        except (OSError, RuntimeAPIError) as error:
+            self.close()
+            raise RuntimeAPIError(f"{what}: {type(error).__name__}: {error}") from error
+        finally:
+            self._sent = ()
+            self._response = None
+        if response.status != 202:
+            raise refused(what, 202, response)
+
+    async def _request(self, parts: tuple[bytes, ...]) -> Response:
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            connection = await Connection.open(self.address, asyncio.get_running_loop())
+            self._connection = connection
+        return await connection.begin(*parts)

@@ -1,0 +1,149 @@
+"""Serves several invocations at once on one event loop, each from a slot of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.runtime import context as contexts
+from penstock.adapter.runtime.async_client import AsyncClient
+from penstock.adapter.runtime.calls import HandlerCall, decode_event
+from penstock.adapter.runtime.one_slot import SHUTDOWN_GRACE_S
+from penstock.adapter.runtime.transports import AsyncTransport
+
+if TYPE_CHECKING:
+    from penstock.adapter.runtime.protocol import Invocation
+    from penstock.adapter.runtime.stop import StopSignal
+    from penstock.adapter.runtime.target import Target
+    from penstock.adapter.runtime.threads import HandlerThreads
+    from penstock.adapter.runtime.watchdog import Watchdog
+
+logger = logging.getLogger("penstock")
+
+
+class ManySlots:
+    """One task a slot: it waits for an event, and serves it to its end.
+
+    Slots share the event loop and nothing else: connection, context variables and failures are
+    their own.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        target: Target,
+        slots: int,
+        stop: StopSignal,
+        watchdog: Watchdog,
+    ) -> None:
+        self._address = address
+        self._handler = target.handler
+        self._call = getattr(self, f"_call_{target.kind}")
+        self._slots = slots
+        self._stop = stop
+        self._watchdog = watchdog
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._under_way: set[AsyncTransport] = set()
+        self._ending: BaseException | None = None
+        self._threads: HandlerThreads | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM; what is under way then has a moment to end.
+
+        Raises: RuntimeAPIError when no slot can get an event any more; SystemExit and
+        KeyboardInterrupt of the function, when all others have ended.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.request)
+        self._stop.notify = self._hang_up
+        tasks = [loop.create_task(self._slot(number)) for number in range(1, self._slots + 1)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        if self._ending is not None:
+            raise self._ending
+        if not self._stop.requested:
+            raise next(filter(None, results), RuntimeAPIError("all slots have ended"))
+
+    async def _slot(self, number: int) -> None:
+        client = AsyncClient(self._address)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        try:
+            while not self._is_ending():
+                self._waiting.add(task)
+                try:
+                    invocation = await client.next()
+                finally:
+                    self._waiting.discard(task)
+                await self._serve(client, invocation)
+        except RuntimeAPIError as error:
+            logger.error("slot %d of %d ends: %s", number, self._slots, error)  # noqa: TRY400
+            raise
+        except asyncio.CancelledError:
+            if not self._is_ending():
+                raise
+        finally:
+            client.close()
+
+    async def _serve(self, client: AsyncClient, invocation: Invocation) -> None:
+        context = contexts.LambdaContext(invocation)
+        contexts.begin(context, alone=False)
+        transport = AsyncTransport(client, invocation)
+        self._under_way.add(transport)
+        self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
+        try:
+            await self._call(decode_event(invocation), context, transport)
+        except BaseException as error:
+            transport.fail(error)
+            if isinstance(error, SystemExit | KeyboardInterrupt):
+                self._end(error)
+        try:
+            await transport.settle()
+        except RuntimeAPIError as error:
+            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
+        finally:
+            self._watchdog.release(transport)
+            self._under_way.discard(transport)
+            contexts.current.set(None)
+
+    async def _call_adapter(self, event: Any, context: Any, transport: AsyncTransport) -> None:
+        await self._handler.deliver_inside(event, context, transport)
+
+    async def _call_async(self, event: Any, context: Any, transport: AsyncTransport) -> None:
+        transport.answer_result(await self._wait(self._handler(event, context), context, transport))
+
+    async def _call_sync(self, event: Any, context: Any, transport: AsyncTransport) -> None:
+        if self._threads is None:
+            from penstock.adapter.runtime.threads import HandlerThreads
+
+            self._threads = HandlerThreads(self._handler, self._slots)
+        result = await self._threads.call(event, context)
+        if isinstance(result, Coroutine):
+            result = await self._wait(result, context, transport)
+        transport.answer_result(result)
+
+    async def _wait(
+        self, coroutine: Coroutine[Any, Any, Any], context: Any, transport: AsyncTransport
+    ) -> Any:
+        call = HandlerCall(coroutine, context)
+        transport.on_broken = call.hang_up
+        return await call.run()
+
+    def _is_ending(self) -> bool:
+        return self._stop.requested or self._ending is not None
+
+    def _end(self, error: BaseException) -> None:
+        """The function wants this process to end: the slots end when they have nothing to do."""
+        self._ending = self._ending or error
+        for task in self._waiting:
+            task.cancel()
+
+    def _hang_up(self) -> None:
+        for task in self._waiting:
+            task.cancel()
+        for transport in self._under_way:
+            if transport.on_broken is not None:
+                transport.on_broken(SHUTDOWN_GRACE_S)

@@ -1,0 +1,115 @@
+"""Carries the answer to one invocation to the Runtime API; see ``penstock.adapter.transport``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from penstock.adapter.errors import PayloadTooLarge
+from penstock.adapter.event_loop import process_loop
+from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.adapter.runtime.async_client import AsyncClient
+    from penstock.adapter.runtime.client import RuntimeClient
+    from penstock.adapter.runtime.protocol import Invocation
+    from penstock.adapter.runtime.stream import Stream
+
+
+class InvocationTransport:
+    """Posts a buffered answer over its slot's ``client``; a stream has a connection of its own.
+
+    Attribute: ``is_answered``, whether an answer has begun to leave, so that no error can be
+    reported in its place.
+    """
+
+    # `sam local` takes a stream for one text, prelude and all, and answers 502.
+    can_stream = os.environ.get("AWS_SAM_LOCAL") != "true"
+    is_answered = False
+    on_broken: Callable[[float], object] | None = None
+    _stream: Stream | None = None
+
+    def __init__(self, client: RuntimeClient | AsyncClient, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self._client = client
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the Runtime API."""
+        return self._client.address
+
+    def answer(self, answer: Any, source: str, limit_bytes: int) -> None:
+        parts = encode_reply(answer)
+        size = sum(map(len, parts))
+        if size > limit_bytes:
+            raise PayloadTooLarge(source, limit_bytes, size)
+        self._post(self._client.write.answer(self.invocation, size, JSON), parts)
+
+    def answer_result(self, result: Any) -> None:
+        """Take what an ordinary handler returned. Raises: Fault if Lambda would not take it."""
+        content_type, content = encode_result(result)
+        head = self._client.write.answer(self.invocation, len(content), content_type)
+        self._post(head, (content,))
+
+    def fail(self, error: BaseException) -> None:
+        """Log an error, and report it if there is no answer on its way."""
+        from penstock.adapter.runtime import logs
+        from penstock.adapter.runtime.reports import Report
+
+        report = Report(error, self.invocation.request_id)
+        logs.log_report(report)
+        if not self.is_answered:
+            body = report.body
+            head = self._client.write.error(self.invocation, len(body), report.type, report.cause)
+            self._post(head, (body,))
+
+    def _post(self, head: bytes, parts: Sequence[bytes]) -> None:
+        self.is_answered = True
+        self._client.post(head, parts)
+
+    async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
+        from penstock.adapter.runtime.stream import Stream
+
+        self.is_answered = True
+        head = self._client.write.stream(self.invocation)
+        self._stream = Stream(self.address, head, self.on_broken)
+        await self._stream.start(prelude, body, more=more)
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        assert self._stream is not None  # noqa: S101 - start comes first
+        await self._stream.send(body, more=more)
+
+    async def abort(self, error: BaseException) -> None:
+        from penstock.adapter.runtime.reports import Report
+
+        assert self._stream is not None  # noqa: S101 - start comes first
+        report = Report(error, self.invocation.request_id)
+        await self._stream.abort(report.type, report.body)
+
+
+class BlockingTransport(InvocationTransport):
+    """The transport of a process that serves one invocation at a time."""
+
+    _client: RuntimeClient
+
+    def settle(self) -> None:
+        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it refused it."""
+        if self._stream is not None:
+            process_loop.run(self._stream.settle())
+        elif self.is_answered:
+            self._client.settle()
+
+
+class AsyncTransport(InvocationTransport):
+    """The transport of one of several slots on an event loop."""
+
+    _client: AsyncClient
+
+    async def settle(self) -> None:
+        """Do as ``BlockingTransport.settle``."""
+        if self._stream is not None:
+            await self._stream.settle()
+        elif self.is_answered:
+            await self._client.settle()

@@ -1,0 +1,101 @@
+"""The built functions on AWS's runtime interface emulator, started in every documented way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import managed_runtime
+import pytest
+import sam_project
+from emulator import Emulator
+from surface import Client, ServesTheExampleSurface
+
+from penstock.infra.gateway import ClientRequest, make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WRAPPER = "penstock-exec"
+WORDS = "A penstock carries water from the reservoir to the turbine .".split()
+
+
+@contextmanager
+def running(function: str, way: str, folder: Path) -> Iterator[Emulator]:
+    """Run a built function as a managed runtime does, with the environment of the template."""
+    code = sam_project.BUILD / function
+    template = sam_project.read_template(sam_project.BUILD / "template.yaml")
+    handler, environment = sam_project.settings_of(template, function)
+    if way == "aws":
+        handler = "app.handler"
+    elif way == "wrapper":
+        code = with_wrapper(code, folder / "code")
+        handler = "app.app"
+        environment["AWS_LAMBDA_EXEC_WRAPPER"] = str(code / WRAPPER)
+    environment["AWS_LAMBDA_FUNCTION_HANDLER"] = handler
+    command = [str(sam_project.RUNTIME / "bootstrap")]
+    with Emulator(code, folder / "log", command=command, environment=environment) as emulator:
+        yield emulator
+
+
+def with_wrapper(code: Path, folder: Path) -> Path:
+    """Return a copy of the user's code with the script that penstock writes for it."""
+    shutil.copytree(code, folder)
+    write = ["-m", "penstock.adapter.runtime", "--write-exec", WRAPPER]
+    subprocess.run([managed_runtime.interpreter(), *write], cwd=folder, check=True)
+    return folder
+
+
+class TestApi(ServesTheExampleSurface):
+    """The whole example, through both APIs, by AWS's client and by penstock's in either way."""
+
+    @pytest.fixture(scope="class", params=["aws", "takeover", "wrapper"])
+    def emulator(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Emulator]:
+        with running("ApiFunction", request.param, tmp_path_factory.mktemp("api")) as emulator:
+            yield emulator
+
+    @pytest.fixture(params=["http-api", "rest-api"])
+    def client(self, request: pytest.FixtureRequest, emulator: Emulator) -> Client:
+        return Client(request.param, emulator.invoke)
+
+
+@pytest.mark.parametrize("way", ["takeover", "wrapper"])
+class TestStreaming:
+    """Only penstock's client sends a stream: the emulator collects it and passes it on as it is."""
+
+    @pytest.mark.parametrize("source", ["function-url", "rest-api"])
+    def test_words_leave_behind_their_prelude(self, way: str, source: str, tmp_path: Path) -> None:
+        with running("StreamingFunction", way, tmp_path) as emulator:
+            prelude, body = self.ask(emulator, source, "/chat?pause=0")
+        assert prelude["statusCode"] == 200
+        assert self.header(prelude, "content-type") == "text/event-stream; charset=utf-8"
+        expected = [json.dumps({"token": word}) for word in WORDS] + ["[DONE]"]
+        assert body == "".join(f"data: {line}\n\n" for line in expected).encode()
+
+    def test_a_file_is_larger_than_any_buffered_answer(self, way: str, tmp_path: Path) -> None:
+        with running("StreamingFunction", way, tmp_path) as emulator:
+            prelude, body = self.ask(emulator, "function-url", "/download?mebibytes=8")
+        assert prelude["statusCode"] == 200
+        assert len(body) == 8 << 20
+
+    def ask(self, emulator: Emulator, source: str, target: str) -> tuple[dict[str, Any], bytes]:
+        status, answer = emulator.post(make_event(source, ClientRequest("GET", target)))
+        assert status == 200, emulator.read_log()
+        prelude, delimiter, body = answer.partition(b"\0" * 8)
+        assert delimiter, (answer[:500], emulator.read_log())
+        found: dict[str, Any] = json.loads(prelude)
+        return found, body
+
+    def header(self, prelude: dict[str, Any], name: str) -> str | None:
+        single = prelude.get("headers", {}).items()
+        several = prelude.get("multiValueHeaders", {}).items()
+        values = [value for key, value in single if key.lower() == name]
+        values += [value for key, items in several if key.lower() == name for value in items]
+        (value,) = values
+        return str(value)
