@@ -45,7 +45,7 @@ def test_the_template_points_to_the_folders() -> None:
 def test_compiled_modules_are_for_the_chosen_architecture(
     architecture: str, tmp_path: Path
 ) -> None:
-    command = sam_project.sam("build", "StreamingFunction", "--build-dir", str(tmp_path))
+    command = sam_project.sam("build", "StreamingFunction", "--build-dir", str(tmp_path / "build"))
     command += ["--template", str(sam_project.TEMPLATE), *sam_project.parameters(architecture)]
     done = subprocess.run(
         command,
