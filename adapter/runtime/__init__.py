@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-TAKEOVER = "penstock.adapter.runtime.handler"
-"""What a function's Handler setting says to be taken over."""
-
 running = False
 """Whether this process is the runtime already."""
 
@@ -34,7 +31,7 @@ def __getattr__(name: str) -> object:
         problem = "it is there in the main thread only, which becomes the runtime"
     else:
         _take_over()
-    raise AttributeError(f"{TAKEOVER}: {problem}")
+    raise AttributeError(f"{__name__}.handler: {problem}")
 
 
 def _take_over() -> NoReturn:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.adapter.runtime import output
 from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
@@ -136,9 +137,7 @@ class LambdaContext:
 
     def log(self, msg: object) -> None:
         """Write a text to the function's log, as it is."""
-        from penstock.adapter.runtime.logs import write
-
-        write(str(msg))
+        output.write(str(msg))
 
     @cached_property
     def _client_facts(self) -> dict[str, Any] | None:

@@ -12,10 +12,9 @@ import sys
 import time
 from contextlib import suppress
 from json import JSONEncoder
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.adapter.runtime import context
+from penstock.adapter.runtime import context, output
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.reports import Report
@@ -26,57 +25,17 @@ _MARKS: Final = frozenset({"aws_request_id", "tenant_id", "aws_trace_id"})
 # Attributes that every record has, or another handler's formatter gives it; others are `extra`.
 _COMMON: Final = _MARKS | {"asctime", "message", "taskName", *vars(logging.makeLogRecord({}))}
 _JSON_FRAME: Final = 0xA55A0002
-_TEXT_FRAME: Final = 0xA55A0003
 _HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 _encode = JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-class StandardOutput:
-    """Log lines go to stdout, where Lambda takes each line for a record of its own."""
-
-    def write(self, text: str, frame: int) -> None:
-        """Write a text as it is."""
-        sys.stdout.write(text)
-
-    def write_record(self, text: str, frame: int) -> None:
-        """Write a record in one line: for CloudWatch, a CR is a line break that ends no record."""
-        body = text.removesuffix("\n")
-        if "\n" in body:
-            body = body.rstrip("\n").replace("\n", "\r")
-        sys.stdout.write(f"{body}\n")
-
-
-class FramedOutput:
-    """Log records go to a descriptor that the managed runtimes hand over, each in a frame.
-
-    A frame is: type (4 bytes), length (4), microseconds of the epoch (8), text in UTF-8; numbers
-    are big-endian.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._lock = Lock()
-
-    def write(self, text: str, frame: int) -> None:
-        """Write a text in one frame; what is no Unicode is escaped."""
-        body = text.encode(errors="backslashreplace")
-        now = time.time_ns() // 1000
-        head = frame.to_bytes(4, "big") + len(body).to_bytes(4, "big") + now.to_bytes(8, "big")
-        data = memoryview(head + body)
-        with self._lock:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-
-    write_record = write
-
-
 class LambdaHandler(logging.Handler):
     """The root logger's handler; ``typed`` puts each record's level into its frame."""
 
-    def __init__(self, output: StandardOutput | FramedOutput, *, typed: bool) -> None:
+    def __init__(self, target: output.Output, *, typed: bool) -> None:
         super().__init__()
-        self.output = output
+        self.output = target
         self._typed = typed
         self.addFilter(_mark)
 
@@ -84,7 +43,7 @@ class LambdaHandler(logging.Handler):
         """Write the record; what cannot be formatted is reported on stderr, never raised."""
         try:
             text = self.format(record)
-            frame = _JSON_FRAME if isinstance(self.formatter, JsonFormatter) else _TEXT_FRAME
+            frame = _JSON_FRAME if isinstance(self.formatter, JsonFormatter) else output.TEXT_FRAME
             if self._typed:
                 frame += _frame_level(_level(record))
             self.output.write_record(text, frame)
@@ -138,7 +97,6 @@ class JsonFormatter(logging.Formatter):
             return _encode({name: str(value) for name, value in line.items()}) + "\n"
 
 
-_output: StandardOutput | FramedOutput = StandardOutput()
 _is_json = False
 
 
@@ -149,7 +107,7 @@ def set_up(*, taken_over: bool = False) -> None:
     AWS_LAMBDA_LOG_LEVEL and the descriptor for frames. ``taken_over`` replaces the handler that
     AWS's client has set up, and goes on with its descriptor.
     """
-    global _output, _is_json  # noqa: PLW0603 - a process has one log
+    global _is_json  # noqa: PLW0603 - a process has one log
     several = "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
     format_ = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "JSON" if several else "TEXT")
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
@@ -164,8 +122,8 @@ def set_up(*, taken_over: bool = False) -> None:
                 descriptor = getattr(handler.log_sink, "fd", None)
     if descriptor is None:
         descriptor = os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
-    _output = _open(descriptor)
-    handler = LambdaHandler(_output, typed=_is_json or level != "")
+    output.current = _open(descriptor)
+    handler = LambdaHandler(output.current, typed=_is_json or level != "")
     handler.setFormatter(
         JsonFormatter(traces=several and not taken_over)
         if _is_json
@@ -183,22 +141,15 @@ def redirect(socket_path: str) -> None:
     """Send stdout, stderr and the log of this process to a socket of Managed Instances."""
     from socket import AF_UNIX, SOCK_STREAM, socket
 
-    global _output  # noqa: PLW0603 - a process has one log
     flush()
     for descriptor in (1, 2):
         with socket(AF_UNIX, SOCK_STREAM) as connection:
             connection.connect(socket_path)
             os.dup2(connection.fileno(), descriptor)
-    _output = StandardOutput()
+    output.current = output.StandardOutput()
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LambdaHandler):
-            handler.output = _output
-
-
-def write(text: str) -> None:
-    """Write a text to the log as it is."""
-    with suppress(OSError, ValueError):  # the function has closed its own log
-        _output.write(text, _TEXT_FRAME)
+            handler.output = output.current
 
 
 def log_report(report: Report) -> None:
@@ -207,7 +158,7 @@ def log_report(report: Report) -> None:
     if _is_json:
         now = time.strftime(f"{_TIME}Z", time.gmtime())
         line = _encode({"timestamp": now, "level": "ERROR", **details})
-        _write_record(line, _JSON_FRAME)
+        output.write_record(line, _JSON_FRAME + _frame_level(logging.ERROR))
         return
     lines = [f"[ERROR] {details['errorType']}: {details['errorMessage']}"]
     lines.append("Traceback (most recent call last):")
@@ -216,12 +167,7 @@ def log_report(report: Report) -> None:
             code = text.lstrip(" ")
             # Lambda's console drops leading spaces, but not these.
             lines.append(_HARD_SPACE * (len(text) - len(code)) + code)
-    _write_record("\n".join(lines), _TEXT_FRAME)
-
-
-def _write_record(text: str, frame: int) -> None:
-    with suppress(OSError, ValueError):  # the function has closed its own log
-        _output.write_record(text, frame + _frame_level(logging.ERROR))
+    output.write_record("\n".join(lines), output.TEXT_FRAME + _frame_level(logging.ERROR))
 
 
 def flush() -> None:
@@ -241,13 +187,13 @@ def _flush_each_line() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def _open(descriptor: object) -> StandardOutput | FramedOutput:
+def _open(descriptor: object) -> output.Output:
     try:
         number = int(descriptor)  # type: ignore[call-overload] # whatever it is
         os.fstat(number)
     except (TypeError, ValueError, OSError):
-        return StandardOutput()
-    return FramedOutput(number)
+        return output.StandardOutput()
+    return output.FramedOutput(number)
 
 
 def _mark(record: logging.LogRecord) -> bool:

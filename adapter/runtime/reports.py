@@ -12,14 +12,10 @@ import importlib
 import json
 import os
 import traceback
-from typing import TYPE_CHECKING, Any, Final, NoReturn
-
-import penstock.adapter
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from penstock.adapter.runtime.client import RuntimeClient
 
     _Frame = tuple[str, int, str, str | None]
 
@@ -37,9 +33,10 @@ _CAUSE_FRAMES = 50
 # Frames that stand before the user's first one, and say nothing about the error.
 _MACHINERY: Final = (
     "<frozen importlib",
+    __file__.removesuffix(f"runtime{os.sep}reports.py"),
     *(
         (module.__file__ or "").removesuffix("__init__.py")
-        for module in (penstock.adapter, asyncio, concurrent.futures, importlib)
+        for module in (asyncio, concurrent.futures, importlib)
     ),
 )
 
@@ -90,40 +87,6 @@ class Report:
     def body(self) -> bytes:
         """The report as JSON in UTF-8."""
         return json.dumps(self.details, ensure_ascii=False).encode(errors="backslashreplace")
-
-
-def fail_init(client: RuntimeClient, error: BaseException, *, status: int = 1) -> NoReturn:
-    """Log an error of the init phase, tell Lambda, and end the process with ``status``."""
-    from penstock.adapter.runtime import protocol
-
-    fail(client, error, protocol.INIT_ERROR, status)
-
-
-def fail(
-    client: RuntimeClient, error: BaseException, path: str, status: int, *, kind: str | None = None
-) -> NoReturn:
-    """Log an error of the process, post it to ``path``, and end the process with ``status``.
-
-    ``kind`` is Lambda's type for it, if the phase says more than the error.
-    ``os._exit``, because threads that the application has started would keep ``sys.exit`` waiting.
-    """
-    from penstock.adapter.runtime import logs
-
-    try:
-        report = Report(error)
-        logs.log_report(report)
-        body = report.body
-        client.close()
-        head = client.write.process_error(path, len(body), kind or report.type)
-        response = client.request(head, body)
-        # With several processes, only the first report counts.
-        if response.status not in {202, 403}:
-            logs.write(f"the Runtime API answered {response.status} to {path}\n")
-    except Exception as problem:
-        logs.write(f"could not report to {path}: {type(problem).__name__}: {problem}\n")
-    finally:
-        logs.flush()
-        os._exit(status)
 
 
 def _chain(error: BaseException) -> list[tuple[str, BaseException]]:

@@ -10,8 +10,8 @@ from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import extension, logs, processes, target
 from penstock.adapter.runtime.client import RuntimeClient, address_from_environment
+from penstock.adapter.runtime.fatal import fail_init
 from penstock.adapter.runtime.one_slot import OneSlot
-from penstock.adapter.runtime.reports import fail_init
 from penstock.adapter.runtime.stop import StopSignal
 from penstock.adapter.runtime.watchdog import Watchdog
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.errors import ConfigurationError, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context, protocol
-from penstock.adapter.runtime.reports import fail
+from penstock.adapter.runtime.fatal import fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

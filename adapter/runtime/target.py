@@ -6,15 +6,17 @@ import importlib
 import os
 import sys
 from inspect import iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from penstock.adapter import LambdaAdapter
+from penstock.adapter.adapter import LambdaAdapter
 from penstock.adapter.event_loop import process_loop
-from penstock.adapter.runtime import TAKEOVER
 from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TAKEOVER: Final = "penstock.adapter.runtime.handler"
+"""What the Handler setting of a function says to be taken over: no target, but this runtime."""
 
 Kind = Literal["adapter", "sync", "async"]
 

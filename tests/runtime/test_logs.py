@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.adapter.runtime import context, logs
+from penstock.adapter.runtime import context, logs, output
 from penstock.adapter.runtime.protocol import Invocation, Response
 
 if sys.platform != "linux":
@@ -65,7 +65,7 @@ class Both:
         theirs = aws.LambdaLoggerHandlerWithFrameType if typed else aws.LambdaLoggerHandler
         self.theirs: logging.Handler = theirs(sink)
         self.theirs.addFilter(aws.LambdaLoggerFilter())
-        self.ours = logs.LambdaHandler(logs.FramedOutput(self._ends[1][1]), typed=typed)
+        self.ours = logs.LambdaHandler(output.FramedOutput(self._ends[1][1]), typed=typed)
         if kind == "JSON":
             self.theirs.setFormatter(AWSJsonFormatter())
             self.ours.setFormatter(logs.JsonFormatter(traces=False))
@@ -253,7 +253,7 @@ class TestDifferences:
 
     def test_text_on_stdout_is_one_line_a_record(self, capsys: pytest.CaptureFixture[str]) -> None:
         """AWS's client leaves the line breaks in, so that CloudWatch shows a record for each."""
-        logs.StandardOutput().write_record("[ERROR]\tone\n\nTraceback:\n  two", 0)
+        output.StandardOutput().write_record("[ERROR]\tone\n\nTraceback:\n  two", 0)
         assert "[ERROR]\tone\r\rTraceback:\r  two\n" == capsys.readouterr().out
 
 
@@ -263,7 +263,7 @@ class TestContexts:
     def test_concurrent_invocations_never_mix(self) -> None:
         lines: list[str] = []
 
-        class Keep(logs.StandardOutput):
+        class Keep(output.StandardOutput):
             def write_record(self, text: str, frame: int) -> None:
                 lines.append(text)
 

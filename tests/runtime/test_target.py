@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import LambdaAdapter, event_loop
-from penstock.adapter.runtime import TAKEOVER
 from penstock.adapter.runtime.reports import Fault, Report
-from penstock.adapter.runtime.target import load
+from penstock.adapter.runtime.target import TAKEOVER, load
 
 if sys.platform != "linux":
     pytest.skip("AWS's client is for Linux only", allow_module_level=True)
