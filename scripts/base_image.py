@@ -20,8 +20,9 @@ import managed_runtime
 # ENV and WORKDIR as in AWS's images.
 CHANGES = (
     "WORKDIR /var/task",
-    "ENV LANG=en_US.UTF-8 TZ=:/etc/localtime PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"
-    " LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
+    "ENV LANG=en_US.UTF-8 TZ=:/etc/localtime",
+    "ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
+    "ENV PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
 )
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
 # Half of what debootstrap brings is for reading and for installing more.
@@ -46,6 +47,8 @@ def make_image(cache: Path, runtime: Path) -> Path:
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
     archive = cache / f"image-{suite}-{made_by}.tar"
     if not archive.exists():
+        for outdated in cache.glob("image-*.tar"):
+            outdated.unlink()
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             root = Path(folder) / "root"
             make_files(root, suite, runtime)
@@ -59,9 +62,7 @@ def make_image(cache: Path, runtime: Path) -> Path:
 def make_files(root: Path, suite: str, runtime: Path) -> None:
     """Fill a folder with the image's files."""
     command = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates"]
-    done = subprocess.run(
-        [*command, suite, str(root)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, suite, str(root)], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}debootstrap failed (exit status {done.returncode})")
     for name in NOT_NEEDED:

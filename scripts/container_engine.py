@@ -8,8 +8,6 @@ What the command starts ends with it.
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import subprocess
 import sys
 import tempfile

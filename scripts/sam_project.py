@@ -1,4 +1,4 @@
-"""The project as AWS SAM sees it: the wheel of this checkout, and what ``sam build`` makes of it."""
+"""The project as AWS SAM sees it: the wheel of this checkout, and what ``sam build`` makes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def environment() -> dict[str, str]:
     return {
         **kept,
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
+        # With credentials, also of the machine, each command would ask AWS whose they are.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
         # Not only a place to look for it: another package of this name may be on an index.
         "PIP_CONSTRAINT": str(CONSTRAINTS),

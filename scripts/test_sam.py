@@ -80,7 +80,7 @@ def set_up(python: Path) -> None:
 def run_tests(marks: str) -> bool:
     """Return whether a test failed."""
     # Not "python -m pytest": that would put the folders adapter and handler on sys.path.
-    command = [ENVIRONMENT / "bin" / "pytest", "-q", "tests/sam", "-m", marks]
+    command = [str(ENVIRONMENT / "bin" / "pytest"), "-q", "tests/sam", "-m", marks]
     return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
 
 

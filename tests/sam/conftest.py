@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.register_assert_rewrite("surface")
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 if importlib.util.find_spec("samcli") is None:
     collect_ignore_glob = ["test_*.py"]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import managed_runtime
 import pytest
 import sam_project
 from emulator import Emulator
 from surface import Client, ServesTheExampleSurface
+from user_wrapper import WRAPPER, with_wrapper
 
 from penstock.infra.gateway import ClientRequest, make_event
 
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WRAPPER = "penstock-exec"
-WORDS = "A penstock carries water from the reservoir to the turbine .".split()
+SENTENCE = "A penstock carries water from the reservoir to the turbine"
 
 
 @contextmanager
@@ -40,14 +37,6 @@ def running(function: str, way: str, folder: Path) -> Iterator[Emulator]:
     command = [str(sam_project.RUNTIME / "bootstrap")]
     with Emulator(code, folder / "log", command=command, environment=environment) as emulator:
         yield emulator
-
-
-def with_wrapper(code: Path, folder: Path) -> Path:
-    """Return a copy of the user's code with the script that penstock writes for it."""
-    shutil.copytree(code, folder)
-    write = ["-m", "penstock.adapter.runtime", "--write-exec", WRAPPER]
-    subprocess.run([managed_runtime.interpreter(), *write], cwd=folder, check=True)
-    return folder
 
 
 @pytest.fixture(scope="module", params=["aws", "takeover", "wrapper"])
@@ -76,7 +65,7 @@ class TestStreaming:
             prelude, body = self.ask(emulator, source, "/chat?pause=0")
         assert prelude["statusCode"] == 200
         assert self.header(prelude, "content-type") == "text/event-stream; charset=utf-8"
-        events = [json.dumps({"token": word}) for word in WORDS] + ["[DONE]"]
+        events = [json.dumps({"token": word}) for word in SENTENCE.split()] + ["[DONE]"]
         assert body == "".join(f"data: {event}\n\n" for event in events).encode()
 
     def test_a_file_that_no_buffered_answer_could_carry(self, way: str, tmp_path: Path) -> None:

@@ -97,9 +97,7 @@ class TestFunctions:
         assert "Layers" not in function
 
     @pytest.mark.parametrize("name", FUNCTIONS)
-    def test_logs_traces_and_role_are_their_own(
-        self, resources: dict[str, Any], name: str
-    ) -> None:
+    def test_logs_traces_and_role_are_their_own(self, resources: dict[str, Any], name: str) -> None:
         function, own = resources[name]["Properties"], FUNCTIONS[name]
         assert function["LoggingConfig"] == {
             "LogFormat": "JSON",
