@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 import time
-from contextlib import suppress
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Final
 
@@ -172,9 +171,11 @@ def log_report(report: Report) -> None:
 
 def flush() -> None:
     """Write out what print() has left in a line that has no end yet."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # closed, or replaced, by the function
-            stream.flush()
+    try:
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # closed, or replaced, by the function
 
 
 def _flush_each_line() -> None:

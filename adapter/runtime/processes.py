@@ -105,7 +105,10 @@ class _Parent:
         _parent = writer
         socket_path = os.environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET")
         if socket_path:
-            logs.redirect(socket_path)
+            try:
+                logs.redirect(socket_path)
+            except OSError as error:
+                logger.warning("%s: %s; the log stays with that of the parent", socket_path, error)
         return True
 
     def _wait(self) -> tuple[int, int]:

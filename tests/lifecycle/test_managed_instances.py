@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
-from tests.lifecycle.conftest import TAKEN_OVER
+from tests.lifecycle.conftest import TAKEN_OVER, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., LocalRuntimeAPI]
     Run = Callable[..., None]
@@ -88,6 +89,41 @@ def test_taken_over_each_process_of_awss_client_serves_one(make_api: Make, run: 
             )
             assert [f"id-{n}" for n in range(4)] == [answer[1] for answer in answers]
             assert len({answer[2] for answer in answers}) > 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["started", "taken over"])
+def test_processes_log_to_the_socket_that_lambda_has_for_them(
+    way: str, make_api: Make, run: Run, tmp_path: Path
+) -> None:
+    environ = {
+        "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": str(tmp_path / "socket"),
+        "PENSTOCK_PROCESSES": "2",
+    }
+    lines: list[dict[str, Any]] = []
+
+    readings: list[asyncio.Task[None] | None] = []
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        readings.append(asyncio.current_task())
+        lines.extend([json.loads(line) async for line in reader])
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        server = await asyncio.start_unix_server(read, tmp_path / "socket")
+        async with server, make_api(MEETING, WAYS[way], concurrency=2, environ=environ) as api:
+            await api.ready()
+            await asyncio.gather(
+                *(api.invoke({"n": n, "wait_for": 1}, request_id=f"id-{n}") for n in range(2))
+            )
+            await api.shut_down()
+            await asyncio.wait(filter(None, readings))
+        assert 4 == len(readings)  # stdout and stderr of each
+        left = {line["requestId"]: line["message"] for line in lines if "left" in line["message"]}
+        assert {"id-0": "left 0", "id-1": "left 1"} == left
+        assert "left" not in api.log.text
 
     run(main())
 

@@ -136,9 +136,21 @@ class TestOptions:
         assert f"{options_table.table()}\n" == capsys.readouterr().out
 
     def test_no_page_names_a_variable_that_is_none(self) -> None:
-        known = {option.variable for option in OPTIONS} | {"PENSTOCK_OPTION"}
+        known = {option.variable for option in OPTIONS} | process_variables() | {"PENSTOCK_OPTION"}
         for path in PAGES:
             assert set(re.findall(r"PENSTOCK_[A-Z_]*[A-Z]", text_of(path))) <= known, path
+
+
+def process_variables() -> set[str]:
+    """The variables that say how the runtime's process is run."""
+    files = [path for path in (ROOT / "adapter" / "runtime").iterdir() if path.is_file()]
+    options = {option.variable for option in OPTIONS}
+    return set(re.findall(r"PENSTOCK_[A-Z_]*[A-Z]", "".join(map(text_of, files)))) - options
+
+
+def test_the_variables_of_the_process_are_documented() -> None:
+    rows = re.findall(r"^\| `(PENSTOCK_\w+)` \|", text_of(ROOT / "docs/runtime.md"), re.MULTILINE)
+    assert process_variables() == set(rows)
 
 
 def error_names() -> list[str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,8 +29,8 @@ from awslambdaric.lambda_runtime_log_utils import JsonFormatter as AWSJsonFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+PAGE = Path(__file__).parents[2] / "docs" / "runtime.md"
 REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 TEXT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -206,55 +207,61 @@ class TestDifferences:
         record.aws_request_id = ""
         return json.loads(logs.JsonFormatter(traces=traces).format(record))
 
-    def test_default_task_names_are_left_out(self) -> None:
+    def test_default_task_names(self) -> None:
         """Every line would have one: code under this runtime always runs in a task."""
         assert "taskName" not in self.json_line(make_record(taskName="Task-1"))
         assert "fetcher" == self.json_line(make_record(taskName="fetcher"))["taskName"]
 
-    def test_exc_info_without_an_exception_is_a_line(self) -> None:
+    def test_exc_info_without_exception(self) -> None:
         """AWS's client raises AttributeError out of the logging call."""
         line = self.json_line(make_record("no error", exc_info=(None, None, None)))
         assert "no error" == line["message"]
         assert "errorType" not in line
 
-    def test_keys_that_json_has_not_do_not_lose_the_line(self) -> None:
+    def test_keys_not_for_json(self) -> None:
         """AWS's client raises TypeError out of the logging call."""
         line = self.json_line(make_record({("a", 1): 2}))
         assert "{('a', 1): 2}" == line["message"]
 
-    def test_an_extra_called_as_a_missing_field_is_kept(self) -> None:
+    def test_extra_named_as_a_field(self) -> None:
         """AWS's client drops it."""
         assert "Refused" == self.json_line(make_record(errorType="Refused"))["errorType"]
 
-    def test_half_of_a_surrogate_pair_is_escaped(self) -> None:
+    def test_half_a_surrogate_pair(self) -> None:
         """AWS's client raises UnicodeEncodeError out of the logging call."""
         with both("TEXT") as pair:
             pair.theirs = logging.NullHandler()
             os.write(pair._ends[0][1], b"-")
             assert rb"\ud83d" in pair.write(make_record("\ud83d"))[1]
 
-    def test_a_message_that_cannot_be_made_raises_nothing(
+    def test_message_that_cannot_be_made(
         self, pair: Both, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """AWS's client lets it raise out of the logging call; stderr has what Python says."""
         pair.ours.handle(make_record("%d", ("x",)))
         assert "Logging error" in capsys.readouterr().err
 
-    def test_lines_of_concurrent_invocations_carry_the_trace_id(self) -> None:
+    def test_trace_ids(self) -> None:
         """There it is in no environment variable."""
         line = self.json_line(make_record(aws_trace_id="Root=1-2-3"), traces=True)
         assert "Root=1-2-3" == line["traceId"]
 
-    def test_the_record_stays_as_it_was_for_other_handlers(self) -> None:
+    def test_record_unchanged(self) -> None:
         """AWS's client changes level and level name of records with levels of one's own."""
         record = make_record(level=25)
         self.json_line(record)
         assert 25 == record.levelno
 
-    def test_text_on_stdout_is_one_line_a_record(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_one_line_a_record(self, capsys: pytest.CaptureFixture[str]) -> None:
         """AWS's client leaves the line breaks in, so that CloudWatch shows a record for each."""
         output.StandardOutput().write_record("[ERROR]\tone\n\nTraceback:\n  two", 0)
         assert "[ERROR]\tone\r\rTraceback:\r  two\n" == capsys.readouterr().out
+
+
+def test_every_difference_is_documented() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE)
+    shown = [name for name in vars(TestDifferences) if name.startswith("test_")]
+    assert [f"test_{row.replace('-', '_')}" for row in rows] == shown
 
 
 class TestContexts:
