@@ -16,6 +16,7 @@ from penstock.adapter.errors import (
     PayloadTooLarge,
     PenstockError,
     ProtocolError,
+    RuntimeAPIError,
     UnsupportedEvent,
 )
 from penstock.adapter.reply import Reply
@@ -34,5 +35,6 @@ __all__ = [
     "PenstockError",
     "ProtocolError",
     "Reply",
+    "RuntimeAPIError",
     "UnsupportedEvent",
 ]

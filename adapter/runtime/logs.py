@@ -181,11 +181,17 @@ def flush() -> None:
 def _flush_each_line() -> None:
     # AWS's client wraps the streams to flush each write. A line at a time is as prompt, costs half,
     # and keeps the lines of concurrent invocations apart.
-    sys.stdout = getattr(sys.stdout, "stream", sys.stdout)
-    sys.stderr = getattr(sys.stderr, "stream", sys.stderr)
+    sys.stdout = _unwrapped(sys.stdout)
+    sys.stderr = _unwrapped(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _unwrapped(stream: Any) -> Any:
+    while type(stream).__name__ == "Unbuffered":  # on Managed Instances, twice
+        stream = stream.stream
+    return stream
 
 
 def _open(descriptor: object) -> output.Output:

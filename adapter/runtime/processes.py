@@ -37,10 +37,16 @@ def split(*, taken_over: bool = False) -> int:
     share, and never in the parent, which starts anew what ends. AWS's client, if ``taken_over``,
     has forked one process for each slot already.
     """
-    slots = _count("AWS_LAMBDA_MAX_CONCURRENCY")
-    if taken_over:
-        return 1
-    processes = min(_count("PENSTOCK_PROCESSES"), slots)
+    slots = 1 if taken_over else _count("AWS_LAMBDA_MAX_CONCURRENCY")
+    wanted = _count("PENSTOCK_PROCESSES")
+    processes = min(wanted, slots)
+    if processes < wanted:
+        logger.warning(
+            "PENSTOCK_PROCESSES=%d: expected at most one for each invocation at once, of which this"
+            " process can have %d (on Managed Instances, start it by AWS_LAMBDA_EXEC_WRAPPER)",
+            wanted,
+            slots,
+        )
     if processes == 1:
         return slots
     share, more = divmod(slots, processes)

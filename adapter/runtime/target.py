@@ -96,7 +96,7 @@ def set_paths() -> None:
 
 def _find_name(name: str | None) -> str:
     found = name or os.environ.get("PENSTOCK_APP") or os.environ.get("_HANDLER", "")
-    if found in {"", TAKEOVER}:
+    if found == "" or found.replace("/", ".").replace(":", ".") == TAKEOVER:
         raise Fault(
             "Runtime.MalformedHandlerName",
             "expected the name of an application or a handler, such as PENSTOCK_APP=app:app"

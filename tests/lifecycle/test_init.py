@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
+from penstock.infra.runtime_api import Close, FunctionFailed, LocalRuntimeAPI, Reset, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,5 +254,24 @@ def test_the_scripts_serve(script: str, make_api: Make, run: Run, tmp_path: Path
     async def main() -> None:
         async with make_api(STARTS, command, environ={"PENSTOCK_PYTHON": sys.executable}) as api:
             assert "in init" == (await api.invoke(HTTP))["body"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("fault", [Status(500), Reset(), Close()])
+def test_a_report_that_cannot_be_made_is_in_the_log(
+    fault: Any, command: list[str], make_api: Make, run: Run
+) -> None:
+    """The process ends all the same, so that Lambda starts another one."""
+
+    async def main() -> None:
+        api = make_api("raise LookupError('no such table')", command)
+        api.inject("init/error", fault, times=9)
+        async with api:
+            with pytest.raises(FunctionFailed) as raised:
+                await api.invoke(HTTP)
+            assert "exit status 1" in raised.value.error.json()["errorMessage"]
+            await api.log.wait_for("no such table")
+            await api.log.wait_for("/2018-06-01/runtime/init/error")
 
     run(main())

@@ -47,7 +47,12 @@ async def app(event, context):
 """
 
 LIFESPAN = """
+import asyncio
+
 async def app(scope, receive, send):
+    if scope["type"] != "lifespan":
+        print("waiting")
+        await asyncio.sleep(60)
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()
@@ -76,6 +81,48 @@ def test_invocations_meet_in_one_process_and_their_lines_do_not_mix(
                 for word in ("came", "left"):
                     line = json.loads((await api.log.wait_for(f'"{word} {n}"')).text)
                     assert (f"id-{n}", f"Root={n}") == (line["requestId"], line["traceId"])
+
+    run(main())
+
+
+def test_plain_handlers_meet_in_threads_and_their_lines_do_not_mix(
+    make_api: Make, run: Run
+) -> None:
+    code = """
+import logging, threading
+met = threading.Barrier(4)
+def app(event, context):
+    met.wait()
+    logging.warning("came %s", event["n"])
+    return context.aws_request_id
+"""
+
+    async def main() -> None:
+        async with make_api(code, concurrency=4) as api:
+            for turn in range(2):
+                await api.ready()
+                ids = [f"id-{turn}-{n}" for n in range(4)]
+                answers = [api.invoke({"n": name}, request_id=name) for name in ids]
+                assert ids == await asyncio.gather(*answers)
+                for name in ids:
+                    line = json.loads((await api.log.wait_for(f"came {name}")).text)
+                    assert name == line["requestId"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("event", [None, {"httpMethod": "GET", "path": "/", "requestContext": {}}])
+def test_sigterm_idle_and_in_flight(event: Any, make_api: Make, run: Run) -> None:
+    async def main() -> None:
+        async with make_api(LIFESPAN, concurrency=4) as api:
+            await api.ready()
+            if event:
+                for _ in range(3):
+                    api.start(event)
+                await api.log.wait_for("waiting")
+            await api.shut_down()
+            assert "closing the pool" in api.log.text
+            assert "the runtime is killed" not in api.log.text
 
     run(main())
 
@@ -185,6 +232,15 @@ class TestProcesses:
                     await api.invoke({})
                 assert "no such table" in raised.value.error.json()["errorMessage"]
                 await api.log.wait_for("the environment ends with it")
+
+        run(main())
+
+    def test_more_than_there_are_slots_is_said_to_be_too_many(self, make: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make(PROCESS, "9") as api:
+                await api.ready()
+                await api.log.wait_for("PENSTOCK_PROCESSES=9: expected at most one for each")
+                assert api.pid != await api.invoke({})
 
         run(main())
 

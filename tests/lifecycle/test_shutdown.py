@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.infra.runtime_api import LocalRuntimeAPI, Status
+from penstock.infra.gateway import ClientRequest, make_event
+from penstock.infra.runtime_api import Close, FunctionFailed, LocalRuntimeAPI, Reset, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     Make = Callable[..., LocalRuntimeAPI]
     Run = Callable[..., None]
 
+URL = make_event("function-url", ClientRequest("GET", "/stream"))
 HTTP = {"httpMethod": "GET", "path": "/", "requestContext": {"stage": "prod"}}
 
 APP = """
@@ -29,7 +31,9 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     await send({"type": "http.response.start", "status": 204})
-    if scope["path"] == "/wait":
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    if scope["path"] != "/":
         print("waiting")
         try:
             await asyncio.sleep(60)
@@ -75,6 +79,24 @@ def test_in_flight(command: list[str], make_api: Make, run: Run) -> None:
     run(main())
 
 
+def test_in_a_stream(command: list[str], make_api: Make, run: Run) -> None:
+    """An error behind what the client has says that it is not all."""
+    environ = {"PENSTOCK_INVOKE_MODE": "response_stream"}
+
+    async def main() -> None:
+        async with make_api(APP, command, environ=environ) as api:
+            pending = api.start(URL, streaming=True)
+            await api.log.wait_for("waiting")
+            await api.shut_down()
+            with pytest.raises(FunctionFailed) as raised:
+                await pending.payload()
+            assert raised.value.error.error_type.startswith("Function.")
+            assert "cancelled" in api.log.text
+            assert "closing the pool" in api.log.text
+
+    run(main())
+
+
 def test_without_the_extension_lambda_kills(make_api: Make, run: Run) -> None:
     async def main() -> None:
         async with make_api(APP, environ={"PENSTOCK_EXTENSION": "0"}) as api:
@@ -86,7 +108,7 @@ def test_without_the_extension_lambda_kills(make_api: Make, run: Run) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("fault", [Status(403), Status(500)])
+@pytest.mark.parametrize("fault", [Status(403), Status(500), Reset(), Close()])
 def test_an_extension_that_is_refused_costs_the_shutdown_only(
     fault: Any, make_api: Make, run: Run
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,5 +132,31 @@ def app(event, context): ...
             assert "the vault is away" in raised.value.error.json()["errorMessage"]
             assert "OSError" == raised.value.error.json()["errorType"]
             await api.log.wait_for("the vault is away")
+
+    run(main())
+
+
+def test_without_a_restore_the_process_ends(command: list[str], make_api: Make, run: Run) -> None:
+    async def main() -> None:
+        api = make_api(HOOKS, command, snap_start=True)
+        api.inject("restore/next", Status(500), times=9)
+        async with api:
+            with pytest.raises(FunctionFailed) as raised:
+                await api.invoke({})
+            assert "Runtime.BeforeSnapshotError" == raised.value.error.error_type
+            assert "expected 200 from restore/next, got 500" in api.log.text
+
+    run(main())
+
+
+def test_a_mode_that_is_none_is_said_to_be_none(
+    command: list[str], make_api: Make, run: Run
+) -> None:
+    environ = {"PENSTOCK_SNAPSTART": "sometimes"}
+
+    async def main() -> None:
+        async with make_api(HOOKS, command, snap_start=True, environ=environ) as api:
+            with pytest.raises(FunctionFailed, match="expected keep or restart"):
+                await api.invoke({})
 
     run(main())

@@ -32,6 +32,7 @@ ADAPTER = [
     "PenstockError",
     "ProtocolError",
     "Reply",
+    "RuntimeAPIError",
     "UnsupportedEvent",
 ]
 GATEWAY = [
@@ -60,6 +61,8 @@ OPTION_NAMES = [
     "raise_errors",
     "time_limit",
     "deadline_margin",
+    "invoke_mode",
+    "stream_deadline_margin",
     "access_log",
 ]
 BY_MODULE = pytest.mark.parametrize(
@@ -147,7 +150,8 @@ def test_what_can_be_called_on_the_adapter() -> None:
         functions = inspect.getmembers(class_, inspect.isfunction)
         return [name for name, _ in functions if not name.startswith("_")]
 
-    assert ["aclose", "close", "handle"] == methods(LambdaAdapter)
+    names = ["aclose", "close", "deliver", "deliver_inside", "handle", "start_up"]
+    assert names == methods(LambdaAdapter)
     assert methods(LambdaAdapter) == methods(penstock.adapter.mangum.Mangum)
 
 

@@ -384,6 +384,17 @@ class TestSetUp:
         assert "one\n" == run("print('one'); print('two', end=''); os._exit(0)")
         assert "one\ntwo" == run("print('one'); print('two', end=''); logs.flush(); os._exit(0)")
 
+    def test_print_is_so_in_the_process_of_awss_client_as_well(
+        self, run: Callable[..., str]
+    ) -> None:
+        code = (
+            "from awslambdaric.bootstrap import Unbuffered\n"
+            "sys.stdout = Unbuffered(Unbuffered(sys.stdout))\n"
+            "logs.set_up(taken_over=True)\n"
+            "print('one'); print('two', end=''); os._exit(0)"
+        )
+        assert "one\n" == run(code)
+
     def test_context_log_writes_the_text_as_it_is(self, run: Callable[..., str]) -> None:
         code = (
             "invocation = Invocation(Response(200, headers, b'', keeps_alive=True))\n"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +76,15 @@ def test_the_cause_is_xrays() -> None:
     assert "fail" == exception["stack"][-1]["label"]
     assert __file__ in cause["paths"]
     assert all(frame["path"] in cause["paths"] for frame in exception["stack"])
+
+
+def test_the_cause_is_as_awslambdarics_own() -> None:
+    error = caught(fail)
+    stack = aws.extract_traceback(error.__traceback__)
+    theirs = aws.make_xray_fault("ValueError", "no way", str(Path.cwd()), stack)
+    ours = json.loads(Report(error).cause or "")
+    theirs["paths"].sort()
+    assert theirs == ours
 
 
 def test_the_exceptions_behind_it_are_told_too() -> None:

@@ -99,7 +99,16 @@ class TestNames:
         (tmp_path / "made_app_package" / "module.py").write_text(APP)
         assert "sync" == load("made_app_package/module.handler").kind
 
-    @pytest.mark.parametrize("handler", [None, "", TAKEOVER])
+    @pytest.mark.parametrize(
+        "handler",
+        [
+            None,
+            "",
+            TAKEOVER,
+            "penstock/adapter/runtime.handler",
+            "penstock.adapter.runtime:handler",
+        ],
+    )
     def test_the_takeover_itself_is_no_target(
         self, handler: str | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
