@@ -34,10 +34,11 @@ def architecture() -> str:
     return ARCHITECTURES[platform.machine()]
 
 
-def image_name() -> str:
-    """Return the name under which ``sam local`` looks for the runtime's image."""
+def image_names() -> list[str]:
+    """Return what ``sam local`` calls the image of this Python's runtime, and of ``provided``."""
     version = "{}.{}".format(*sys.version_info[:2])
-    return f"public.ecr.aws/lambda/python:{version}-{architecture()}"
+    images = (f"python:{version}", "provided:al2023")
+    return [f"public.ecr.aws/lambda/{image}-{architecture()}" for image in images]
 
 
 def make_image(cache: Path, runtime: Path) -> Path:

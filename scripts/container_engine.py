@@ -45,9 +45,10 @@ def inside_namespaces(folder: Path, archive: Path, command: list[str]) -> int:
     with log.open("wb") as output, subprocess.Popen(daemon, stdout=output, stderr=output) as engine:
         try:
             client = wait_for(engine, address, log)
-            name, tag = base_image.image_name().rsplit(":", 1)
-            changes = list(base_image.CHANGES)
-            client.api.import_image(str(archive), repository=name, tag=tag, changes=changes)
+            for name in base_image.image_names():
+                repository, tag = name.rsplit(":", 1)
+                changes = list(base_image.CHANGES)
+                client.api.import_image(str(archive), repository, tag, changes=changes)
             return subprocess.run(
                 command, env={**os.environ, "DOCKER_HOST": address}, check=False
             ).returncode

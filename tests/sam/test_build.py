@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import managed_runtime
 import pytest
 import sam_project
+from samcli.yamlhelper import yaml_dump
 
 FUNCTIONS = ("ApiFunction", "StreamingFunction")
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}
@@ -41,23 +43,43 @@ def test_the_template_points_to_the_folders() -> None:
         assert resources[name]["Properties"]["CodeUri"] == name
 
 
+def test_a_wrapper_script_is_executable_in_the_user_s_folder_only(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    script = code / "penstock-exec"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    (code / "requirements.txt").write_text("penstock\n")
+    template = sam_project.read_template(sam_project.TEMPLATE)
+    template["Resources"]["StreamingFunction"]["Properties"]["CodeUri"] = "code"
+    (tmp_path / "template.yaml").write_text(yaml_dump(template))
+    built = build_streaming_function(tmp_path / "template.yaml", tmp_path)
+    assert os.access(built / "penstock-exec", os.X_OK)
+    assert not os.access(built / "penstock/adapter/runtime/exec", os.X_OK)
+
+
 @pytest.mark.parametrize("architecture", ELF_MACHINES)
 def test_compiled_modules_are_for_the_chosen_architecture(
     architecture: str, tmp_path: Path
 ) -> None:
-    command = sam_project.sam("build", "StreamingFunction", "--build-dir", str(tmp_path / "build"))
-    command += ["--template", str(sam_project.TEMPLATE), *sam_project.parameters(architecture)]
+    built = build_streaming_function(sam_project.TEMPLATE, tmp_path, architecture)
+    modules = list(built.rglob("*.so"))
+    assert modules
+    # e_machine of the ELF header.
+    found = {int.from_bytes(module.read_bytes()[18:20], "little") for module in modules}
+    assert found == {ELF_MACHINES[architecture]}
+
+
+def build_streaming_function(template: Path, folder: Path, architecture: str | None = None) -> Path:
+    command = sam_project.sam("build", "StreamingFunction", "--template", str(template))
+    command += ["--build-dir", str(folder / "build"), *sam_project.parameters(architecture)]
     done = subprocess.run(
         command,
-        cwd=tmp_path,
+        cwd=folder,
         env=sam_project.environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    modules = list(tmp_path.rglob("*.so"))
-    assert modules
-    # e_machine of the ELF header.
-    found = {int.from_bytes(module.read_bytes()[18:20], "little") for module in modules}
-    assert found == {ELF_MACHINES[architecture]}
+    return folder / "build" / "StreamingFunction"

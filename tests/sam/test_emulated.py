@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sam_project
 from emulator import Emulator
+from own_script import WRAPPER, with_wrapper
 from surface import Client, ServesTheExampleSurface
-from user_wrapper import WRAPPER, with_wrapper
 
 from penstock.infra.gateway import ClientRequest, make_event
 

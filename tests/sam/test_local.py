@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sam_project
 from emulator import free_ports
+from own_script import WRAPPER, with_bootstrap, with_wrapper
 from samcli.yamlhelper import yaml_dump
 from surface import ServesTheExampleSurface, json_of
-from user_wrapper import WRAPPER, with_wrapper
 
 from penstock.infra.gateway import ClientRequest, ClientResponse, make_event, read_answer
 
@@ -46,6 +46,9 @@ def derived_template(folder: Path, way: str, *, without: str = "") -> Path:
             settings["Handler"] = "app.app"
             variables = settings.setdefault("Environment", {}).setdefault("Variables", {})
             variables["AWS_LAMBDA_EXEC_WRAPPER"] = f"/var/task/{WRAPPER}"
+        elif way == "bootstrap":
+            code = with_bootstrap(code, folder / name)
+            settings |= {"Runtime": "provided.al2023", "Handler": "app.app"}
         settings["CodeUri"] = str(code)
         events = settings.get("Events", {})
         for event in [key for key, event in events.items() if event["Type"] == without]:
@@ -59,7 +62,7 @@ class TestInvoke:
     """``sam local invoke``, with an event from a file."""
 
     @pytest.mark.parametrize("source", ["http-api", "rest-api"])
-    @pytest.mark.parametrize("way", ["aws", "takeover", "wrapper"])
+    @pytest.mark.parametrize("way", ["aws", "takeover", "wrapper", "bootstrap"])
     def test_the_answer_is_printed(self, way: str, source: str, tmp_path: Path) -> None:
         request = ClientRequest("GET", "/items/tea?q=1")
         answer, _ = self.invoke("ApiFunction", way, make_event(source, request), tmp_path)
