@@ -81,6 +81,6 @@ bench: $(STAMP)
 	$(RUN) benchmarks/run.py
 
 clean:
-	@rm -rf $(VENV) $(VENV)-* .dev .cache build dist *.egg-info
+	@rm -rf $(VENV) $(VENV)-* .dev .cache .aws-sam build dist *.egg-info
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

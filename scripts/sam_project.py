@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,9 +53,10 @@ def sam(*arguments: str) -> list[str]:
 
 def build_wheel() -> None:
     """Make the wheel of this checkout, and the constraint that lets pip take no other."""
-    WHEELS.mkdir(parents=True, exist_ok=True)
-    for old in WHEELS.glob("*.whl"):
-        old.unlink()
+    # setuptools would take modules that are no longer there out of an older build.
+    for outdated in (WHEELS, ROOT / "build"):
+        shutil.rmtree(outdated, ignore_errors=True)
+    WHEELS.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     run([*command, "--wheel-dir", str(WHEELS), str(ROOT)], dict(os.environ))
     (wheel,) = WHEELS.glob("*.whl")
