@@ -25,7 +25,7 @@ from penstock.adapter.settings import Settings
 from penstock.adapter.sources import load, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from penstock.adapter.access_log import AccessLog
     from penstock.adapter.asgi import ASGIApp
@@ -127,6 +127,7 @@ class LambdaAdapter:
         self.__name__ = self.__qualname__ = "handler"
         self._own_sources = tuple(sources)
         self._loaded: dict[str, EventSource] = {}
+        self._deliveries: dict[str, Delivery] = {}
         self._before_freeze = before_freeze
         self._rules = ReplyRules(self._settings)
         self._lifespan = Lifespan(app, self._settings.lifespan)
@@ -183,10 +184,15 @@ class LambdaAdapter:
         """
         loop = process_loop.acquire()
         try:
-            delivery = self._open(event, context, loop, transport)
-            if delivery.cycle is not None:
-                self._run(loop, delivery.cycle)
-            rest = delivery.conclude()
+            delivery = self._delivery(event, context)
+            self._lifespan.bind(loop)
+            try:
+                cycle = self._cycle(delivery.source, event, context, loop, transport, delivery)
+            except EventError as error:
+                rest = self._refuse_through(transport, delivery, event, context, error)
+            else:
+                self._run(loop, cycle)
+                rest = delivery.conclude(cycle)
             if rest is not None:
                 loop.run_until_complete(rest)
         finally:
@@ -196,10 +202,15 @@ class LambdaAdapter:
         """Do the same as ``deliver`` inside a running event loop, where invocations may overlap."""
         loop = asyncio.get_running_loop()
         try:
-            delivery = self._open(event, context, loop, transport)
-            if delivery.cycle is not None:
-                await self._run_inside(loop, delivery.cycle)
-            rest = delivery.conclude()
+            delivery = self._delivery(event, context)
+            self._lifespan.bind(loop)
+            try:
+                cycle = self._cycle(delivery.source, event, context, loop, transport, delivery)
+            except EventError as error:
+                rest = self._refuse_through(transport, delivery, event, context, error)
+            else:
+                await self._run_inside(loop, cycle)
+                rest = delivery.conclude(cycle)
             if rest is not None:
                 await rest
         finally:
@@ -254,29 +265,33 @@ class LambdaAdapter:
         finally:
             process_loop.release()
 
-    def _open(
-        self, event: Any, context: Any, loop: asyncio.AbstractEventLoop, transport: Transport
-    ) -> Delivery:
-        from penstock.adapter.delivery import Delivery
-
+    def _delivery(self, event: Any, context: Any) -> Delivery:
         source = self._source_of(event, context)
-        self._lifespan.bind(loop)
-        delivery = Delivery(
-            source,
-            transport,
-            self._settings,
-            self._rules,
-            self._log_access,
-            is_own=self._loaded.get(source.name) is source,
-        )
-        try:
-            self._cycle(source, event, context, loop, delivery)
-        except EventError as error:
-            from penstock.adapter.outcome import refusal
+        is_own = self._loaded.get(source.name) is source
+        delivery = self._deliveries.get(source.name) if is_own else None
+        if delivery is None:
+            from penstock.adapter.delivery import Delivery
 
-            reply = refusal(error, getattr(context, "aws_request_id", None))
-            delivery.refuse(reply, {"aws.event": event, "aws.context": context})
+            delivery = Delivery(
+                source, self._settings, self._rules, self._log_access, is_own=is_own
+            )
+            if is_own:
+                self._deliveries[source.name] = delivery
         return delivery
+
+    def _refuse_through(
+        self,
+        transport: Transport,
+        delivery: Delivery,
+        event: Any,
+        context: Any,
+        error: EventError,
+    ) -> Awaitable[None] | None:
+        from penstock.adapter.outcome import refusal
+
+        reply = refusal(error, getattr(context, "aws_request_id", None))
+        scope = {"aws.event": event, "aws.context": context}
+        return delivery.refuse(transport, reply, scope)
 
     def _cycle(
         self,
@@ -284,10 +299,11 @@ class LambdaAdapter:
         event: Any,
         context: Any,
         loop: asyncio.AbstractEventLoop,
+        transport: Transport | None = None,
         delivery: Delivery | None = None,
     ) -> HTTPCycle:
         settings = self._settings
-        streams = delivery is not None and delivery.streams
+        streams = delivery is not None and transport is not None and delivery.streams(transport)
         scope, body = source.read(event, settings)
         limit = source.time_limit if settings.time_limit is None else settings.time_limit
         if streams and settings.time_limit is None:
@@ -310,8 +326,10 @@ class LambdaAdapter:
                 "request_id": getattr(context, "aws_request_id", None),
             },
         }
-        if delivery is not None:
-            return delivery.open(event, self.app, self._lifespan, scope, body, deadline, loop)
+        if delivery is not None and transport is not None:
+            return delivery.open(
+                transport, event, self.app, self._lifespan, scope, body, deadline, loop
+            )
         sink = BufferedSink(source.name, source.answer_limit(event))
         return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline, loop)
 

@@ -23,6 +23,8 @@ class EagerLoop(asyncio.SelectorEventLoop):
     """
 
     _stepping = False
+    has_turned = False
+    """Whether it has run since somebody set this to False: then tasks may wait for anything."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +38,11 @@ class EagerLoop(asyncio.SelectorEventLoop):
     def is_running(self) -> bool:
         """Whether the loop runs, or a coroutine has been started on it and not come back yet."""
         return self._stepping or super().is_running()
+
+    def run_forever(self) -> None:
+        """Run until stopped."""
+        self.has_turned = True
+        super().run_forever()
 
     def is_idle(self) -> bool:
         """Whether a turn would find nothing to do: no callback, timer, signal handler or socket."""

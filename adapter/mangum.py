@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.adapter.cycle import HTTPCycle
     from penstock.adapter.delivery import Delivery
     from penstock.adapter.reply import Reply
+    from penstock.adapter.transport import Transport
 
 # Mangum's own list. Custom handlers read it from their config; for penstock's answers only the last
 # one matters, as its rules cover the others.
@@ -87,9 +88,10 @@ class Mangum(LambdaAdapter):
         event: Any,
         context: Any,
         loop: asyncio.AbstractEventLoop,
+        transport: Transport | None = None,
         delivery: Delivery | None = None,
     ) -> HTTPCycle:
-        cycle = super()._cycle(source, event, context, loop, delivery)
+        cycle = super()._cycle(source, event, context, loop, transport, delivery)
         scope = cycle.scope
         if not isinstance(source, _CustomHandler) and scope["root_path"]:
             # penstock leaves the base path in the path, as ASGI wants it; Mangum takes it out.

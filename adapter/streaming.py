@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.adapter.asgi import Message
+    from penstock.adapter.reply import Reply
     from penstock.adapter.transport import Transport
 
 _FILE_PART = 1 << 18
@@ -21,20 +22,35 @@ _FILE_PART = 1 << 18
 class EarlyCycle(HTTPCycle):
     """A cycle that has its response taken when it is complete, while the application goes on.
 
-    Attributes: ``on_complete``, called once, inside the application's last ``send``; ``is_taken``,
-    whether that has happened; ``failure``, what it raised.
+    ``take`` is called once with the cycle, inside the application's last ``send``. Attributes:
+    ``transport``; ``reply``, what was sent; ``is_taken``, whether ``take`` was called; ``failure``,
+    what that raised.
     """
 
-    on_complete: Callable[[], object]
+    take: Callable[[EarlyCycle], object]
+    transport: Transport
+    reply: Reply | None = None
     is_taken = False
     failure: BaseException | None = None
 
     async def _send(self, message: Message) -> None:
-        await super()._send(message)
-        if self.exchange.state is ExchangeState.COMPLETE and not self.is_taken:
+        # As in HTTPCycle: to await that one would cost more than it does.
+        exchange = self.exchange
+        try:
+            content = exchange.advance(message)
+            if content:
+                try:
+                    self.sink.write(content)
+                except Exception as error:
+                    exchange.fail(error)
+                    raise
+        finally:
+            if self._waiting and exchange.state not in UNDER_WAY:
+                self._disconnect()
+        if exchange.state is ExchangeState.COMPLETE:
             self.is_taken = True
             try:
-                self.on_complete()
+                self.take(self)
             except BaseException as error:
                 self.failure = error  # not the application's: its response is complete
 
@@ -42,25 +58,20 @@ class EarlyCycle(HTTPCycle):
 class StreamingSink:
     """Passes a response on, part by part.
 
-    ``source`` names the front door; ``make_prelude`` is called with whether the body is empty.
-    ``limit_bytes`` is for the prelude: the body is counted by the service, which cuts it.
-    Attributes: ``has_started``, ``has_ended``, of what has left.
+    ``source`` names the front door. ``limit_bytes`` is for the prelude: the body is counted by the
+    service, which cuts it. Attributes: ``prelude``, to be set before the first part;
+    ``has_started``, ``has_ended``, of what has left.
     """
+
+    prelude = b""
 
     has_started = False
     has_ended = False
 
-    def __init__(
-        self,
-        source: str,
-        limit_bytes: int,
-        transport: Transport,
-        make_prelude: Callable[[bool], bytes],
-    ) -> None:
+    def __init__(self, source: str, limit_bytes: int, transport: Transport) -> None:
         self.source = source
         self.limit_bytes = limit_bytes
         self._transport = transport
-        self._make_prelude = make_prelude
 
     async def write(self, body: bytes, *, more: bool) -> None:
         """Pass a part on; returns when it has left.
@@ -70,11 +81,10 @@ class StreamingSink:
         if self.has_started:
             await self._transport.send(body, more=more)
         else:
-            prelude = self._make_prelude(not body and not more)
-            if len(prelude) > self.limit_bytes:
-                raise PayloadTooLarge(self.source, self.limit_bytes, len(prelude))
+            if len(self.prelude) > self.limit_bytes:
+                raise PayloadTooLarge(self.source, self.limit_bytes, len(self.prelude))
             self.has_started = True
-            await self._transport.start(prelude, body, more=more)
+            await self._transport.start(self.prelude, body, more=more)
         self.has_ended = not more
 
 
@@ -83,9 +93,15 @@ class StreamingCycle(HTTPCycle):
 
     ``send`` returns when the part is out of the process, so an application is as fast as its client
     and memory stays flat. Nothing leaves before the first body message, as ASGI asks.
+    ``make_prelude`` is called with the cycle and whether the body is empty. Attributes:
+    ``transport``; ``reply``, whose status and headers were sent.
     """
 
+    make_prelude: Callable[[StreamingCycle, bool], bytes]
+
     sink: StreamingSink
+    transport: Transport
+    reply: Reply | None = None
 
     async def _send(self, message: Message) -> None:
         exchange = self.exchange
@@ -99,7 +115,7 @@ class StreamingCycle(HTTPCycle):
                 if isinstance(content, str):
                     await self._send_file(content)
                 else:
-                    await self.sink.write(content, more=exchange.state is ExchangeState.RESPONSE)
+                    await self._write(content, more=exchange.state is ExchangeState.RESPONSE)
             except Exception as error:
                 if self.sink.has_started and isinstance(error, OSError):
                     raise ClientDisconnected(f"nobody takes the response: {error}") from error
@@ -117,9 +133,14 @@ class StreamingCycle(HTTPCycle):
             part = await in_thread(None, file.read, _FILE_PART)
             while part:
                 following = await in_thread(None, file.read, _FILE_PART)
-                await self.sink.write(part, more=bool(following))
+                await self._write(part, more=bool(following))
                 part = following
             if not self.sink.has_started:
-                await self.sink.write(b"", more=False)
+                await self._write(b"", more=False)
         finally:
             file.close()
+
+    async def _write(self, body: bytes, *, more: bool) -> None:
+        if not self.sink.has_started:
+            self.sink.prelude = self.make_prelude(self, not body and not more)
+        await self.sink.write(body, more=more)

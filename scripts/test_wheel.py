@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,10 @@ def main() -> None:
         project.mkdir()
         (project / "handler.py").write_text(HANDLER)
         run([python, "-W", "error", "-c", CHECK], project)
+        write = [python, "-m", "penstock.adapter.runtime", "--write-exec", "penstock-exec"]
+        run(write, project)
+        if not os.access(project / "penstock-exec", os.X_OK):
+            sys.exit("expected --write-exec to write a script that can be executed")
         event = run([str(scripts / "penstock"), "event", "http-api", "--path", "/hello"], project)
         invoke = [str(scripts / "penstock"), "invoke", "handler:handler", "--event", "-"]
         answer = run(invoke, project, stdin=event)
@@ -87,6 +92,7 @@ def check_contents(wheel: Path) -> None:
     modules = {path for package in packages for path in (ROOT / package).rglob("*.py")}
     expected = {f"penstock/{path.relative_to(ROOT).as_posix()}" for path in modules}
     expected |= {f"penstock/{package}/py.typed" for package in packages}
+    expected |= {f"penstock/adapter/runtime/{script}" for script in ("bootstrap", "exec")}
     if missing := expected - names:
         sys.exit(f"the wheel lacks {', '.join(sorted(missing))}: see packages in pyproject.toml")
     if foreign := {name for name in names if not name.startswith("penstock/")}:

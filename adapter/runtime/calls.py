@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
+_decode = json.JSONDecoder().raw_decode
+
 MARGIN_S: Final = 0.15
 """Before Lambda's deadline a coroutine is cancelled, and half of it later left behind."""
 
@@ -30,7 +32,9 @@ def decode_event(invocation: Invocation) -> Any:
     if invocation.content_type not in ("application/json", ""):
         return invocation.event
     try:
-        return json.loads(invocation.event)
+        text = invocation.event.decode()
+        event, end = _decode(text)
+        return event if end == len(text) else json.loads(text)  # with blanks behind it, or more
     except ValueError as error:
         raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
 

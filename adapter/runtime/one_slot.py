@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.errors import RuntimeAPIError
-from penstock.adapter.event_loop import process_loop
+from penstock.adapter.event_loop import EagerLoop, process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime import logs
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
@@ -108,6 +108,10 @@ class OneSlot:
     def _tasks_left_behind(self, request_id: str) -> None:
         """Log the tasks that an invocation has not awaited: Lambda freezes them now."""
         loop = process_loop.current
+        if isinstance(loop, EagerLoop):
+            if loop.is_idle() and not loop.has_turned:
+                return  # a new task would wait for its first step
+            loop.has_turned = False
         tasks = asyncio.all_tasks(loop) if loop is not None else set()
         for task in tasks - self._known if tasks else ():
             if request_id:

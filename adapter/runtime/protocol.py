@@ -29,22 +29,47 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._~-]+")
 _BODILESS = (204, 304)
 
 
+_HEADER = re.compile(rb"[^:\s]+:").match
+
+# As the service writes them; any other case is taken as well.
+_NAMES: Final = {
+    name: name.lower()
+    for name in (
+        b"Content-Type",
+        b"Lambda-Runtime-Aws-Request-Id",
+        b"Lambda-Runtime-Deadline-Ms",
+        b"Lambda-Runtime-Invoked-Function-Arn",
+        b"Lambda-Runtime-Trace-Id",
+        b"Date",
+        b"Content-Length",
+        b"Transfer-Encoding",
+    )
+}
+
+
 class Response:
     """One whole response of the Runtime API.
 
-    Attributes: ``status``; ``headers`` (names lower case, the last of repeats; latin-1); ``body``;
-    ``keeps_alive``, whether the connection can carry another request.
+    Attributes: ``status``; ``body``; ``keeps_alive``, whether the connection can carry another
+    request.
     """
 
-    __slots__ = ("body", "headers", "keeps_alive", "status")
+    __slots__ = ("_lines", "body", "keeps_alive", "status")
 
-    def __init__(
-        self, status: int, headers: dict[bytes, bytes], body: bytes, *, keeps_alive: bool
-    ) -> None:
+    def __init__(self, status: int, lines: list[bytes], *, keeps_alive: bool) -> None:
         self.status = status
-        self.headers = headers
-        self.body = body
+        self.body = b""
         self.keeps_alive = keeps_alive
+        self._lines = lines
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The headers, names lower case, the last of repeats; most responses need none."""
+        headers = {}
+        for line in self._lines:
+            name, _, value = line.partition(b":")
+            headers[_NAMES.get(name) or name.lower()] = value.strip()
+        return headers
 
 
 class ResponseParser:
@@ -118,25 +143,23 @@ class ResponseParser:
         if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
             # Alone, either may end a line for others, and ids from here go into other requests.
             raise RuntimeAPIError("expected header lines that end with CR LF")
+        if not all(map(_HEADER, lines[1:])):
+            raise RuntimeAPIError(f"expected headers, got {head[:200]!r}")
         version, _, rest = lines[0].partition(b" ")
         code = rest[:3]
         if not version.startswith(b"HTTP/1.") or len(code) != 3 or not code.isdigit():
             raise RuntimeAPIError(f"expected an HTTP/1.1 status line, got {lines[0][:80]!r}")
-        headers = {}
-        for line in lines[1:]:
-            name, colon, value = line.partition(b":")
-            if not colon:
-                raise RuntimeAPIError(f"expected a header, got {line[:80]!r}")
-            headers[name.lower()] = value.strip()
         status = int(code)
         if 100 <= status < 200:
             return
-        connection = headers.get(b"connection", b"").lower()
+        # Two or three headers matter here, and most responses are read for nothing else.
+        lower = head.lower()
+        self._chunked = _value(lower, b"\r\ntransfer-encoding:") == b"chunked"
+        length = _value(lower, b"\r\ncontent-length:")
+        connection = _value(lower, b"\r\nconnection:")
         keeps_alive = connection == b"keep-alive" or (
             version == b"HTTP/1.1" and connection != b"close"
         )
-        length = headers.get(b"content-length")
-        self._chunked = headers.get(b"transfer-encoding", b"").lower() == b"chunked"
         if self._chunked or status in _BODILESS:
             self._left = 0
         elif length is None:
@@ -146,7 +169,7 @@ class ResponseParser:
             self._left = int(length)
         else:
             raise RuntimeAPIError(f"expected a length in bytes, got {length[:80]!r}")
-        self._head = Response(status, headers, b"", keeps_alive=keeps_alive)
+        self._head = Response(status, lines[1:], keeps_alive=keeps_alive)
 
     def _feed_chunked(self, data: bytes) -> Response | None:
         while True:
@@ -190,6 +213,16 @@ class ResponseParser:
         response.body = parts[0] if len(parts) == 1 else b"".join(parts)
         self.__init__()  # type: ignore[misc] # ready for the next one
         return response
+
+
+def _value(head: bytes, name: bytes) -> bytes | None:
+    """The value of a header in a head of lower case; ``name`` begins with CR LF."""
+    start = head.find(name)
+    if start < 0:
+        return None
+    start += len(name)
+    end = head.find(b"\r", start)
+    return head[start : end if end > 0 else None].strip()
 
 
 def _chunk_size(line: bytes) -> int:

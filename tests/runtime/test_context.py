@@ -7,19 +7,22 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import runtime_events
 
 from penstock.adapter.runtime import context
 from penstock.adapter.runtime.context import LambdaContext
-from penstock.adapter.runtime.protocol import Invocation, Response
 from penstock.adapter.runtime.reports import Fault
 
 if sys.platform != "linux":
     pytest.skip("AWS's client is for Linux only", allow_module_level=True)
 
 from awslambdaric.bootstrap import create_lambda_context
+
+if TYPE_CHECKING:
+    from penstock.adapter.runtime.protocol import Invocation
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:shop:live"
 CLIENT = {
@@ -54,14 +57,14 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def make_invocation(deadline_ms: int = 0, **headers: str) -> Invocation:
-    known = {
-        "aws-request-id": "an-id",
-        "invoked-function-arn": ARN,
-        "deadline-ms": str(deadline_ms),
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    lines = {f"lambda-runtime-{name}".encode(): value.encode() for name, value in known.items()}
-    return Invocation(Response(200, lines, b"{}", keeps_alive=True))
+    return runtime_events.make_invocation(
+        {
+            "Aws-Request-Id": "an-id",
+            "Invoked-Function-Arn": ARN,
+            "Deadline-Ms": str(deadline_ms),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+    )
 
 
 @pytest.mark.parametrize("client", [None, {}, {"custom": None}, CLIENT, {"client": {}}])

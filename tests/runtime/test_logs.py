@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime_events import make_invocation
 
 from penstock.adapter.runtime import context, logs, output
-from penstock.adapter.runtime.protocol import Invocation, Response
 
 if sys.platform != "linux":
     pytest.skip("AWS's client is for Linux only", allow_module_level=True)
@@ -29,6 +29,8 @@ from awslambdaric.lambda_runtime_log_utils import JsonFormatter as AWSJsonFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from penstock.adapter.runtime.protocol import Invocation
 
 PAGE = Path(__file__).parents[2] / "docs" / "runtime.md"
 REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
@@ -47,12 +49,8 @@ def utc() -> Iterator[None]:
 def invocation(
     request_id: str = REQUEST_ID, tenant: str | None = None, trace: str | None = None
 ) -> Invocation:
-    headers = {b"lambda-runtime-aws-request-id": request_id.encode()}
-    if tenant:
-        headers[b"lambda-runtime-aws-tenant-id"] = tenant.encode()
-    if trace:
-        headers[b"lambda-runtime-trace-id"] = trace.encode()
-    return Invocation(Response(200, headers, b"{}", keeps_alive=True))
+    headers = {"Aws-Request-Id": request_id, "Aws-Tenant-Id": tenant, "Trace-Id": trace}
+    return make_invocation({name: value for name, value in headers.items() if value})
 
 
 class Both:
@@ -300,9 +298,12 @@ class TestContexts:
 SCRIPT = """
 import logging, os, sys
 from penstock.adapter.runtime import context, logs
-from penstock.adapter.runtime.protocol import Invocation, Response
+from penstock.adapter.runtime.protocol import Invocation, ResponseParser
 logs.set_up()
-headers = {b"lambda-runtime-aws-request-id": b"an-id", b"lambda-runtime-trace-id": b"Root=1"}
+invocation = Invocation(ResponseParser().feed(
+    b"HTTP/1.1 200 OK\\r\\nLambda-Runtime-Aws-Request-Id: an-id\\r\\n"
+    b"Lambda-Runtime-Trace-Id: Root=1\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
+))
 """
 
 
@@ -340,7 +341,6 @@ class TestSetUp:
 
     def test_managed_instances_log_json(self, run: Callable[..., str]) -> None:
         code = (
-            "invocation = Invocation(Response(200, headers, b'', keeps_alive=True))\n"
             "context.begin(context.LambdaContext(invocation), alone=False)\n"
             "logging.warning('shown')"
         )
@@ -396,8 +396,5 @@ class TestSetUp:
         assert "one\n" == run(code)
 
     def test_context_log_writes_the_text_as_it_is(self, run: Callable[..., str]) -> None:
-        code = (
-            "invocation = Invocation(Response(200, headers, b'', keeps_alive=True))\n"
-            "context.LambdaContext(invocation).log('a\\nb')\n"
-        )
+        code = "context.LambdaContext(invocation).log('a\\nb')\n"
         assert "a\nb" == run(code)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from penstock.adapter import runtime
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 API = "127.0.0.1:9"
 
 
@@ -53,6 +52,13 @@ class TestAskingForTheHandler:
         monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", API)
         with pytest.raises(AttributeError, match="has no attribute 'app'"):
             _ = runtime.app
+
+    def test_nothing_is_raised_into_awss_client(self) -> None:
+        """It would take an AttributeError for a handler that is missing."""
+        code = "import penstock.adapter.runtime as r\ntry: r.handler\nfinally: print('came back')"
+        done = run(sys.executable, "-c", code, AWS_LAMBDA_RUNTIME_API="nonsense")
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "AWS_LAMBDA_RUNTIME_API='nonsense': expected host:port" in done.stderr
 
     def test_the_import_is_light(self) -> None:
         """AWS's client imports the module before it asks; other uses should cost nothing."""
@@ -151,3 +157,37 @@ class TestScripts:
         done = run(*("/bin/sh", str(scripts / "bootstrap")), PATH="", LAMBDA_TASK_ROOT=str(scripts))
         assert 127 == done.returncode
         assert "expected a Python in" in done.stderr
+
+
+LAYER = """
+set -e
+mount -t tmpfs tmpfs /opt
+mkdir -p "/opt/$1/penstock"
+cp -R "$2" "/opt/$1/penstock/adapter"
+shift 2
+exec "$@"
+"""
+
+
+def can_mount() -> bool:
+    """Whether a test can have an /opt of its own, without hiding the Python that it runs."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return is_root and shutil.which("unshare") is not None and "/opt/" not in BASE_PYTHON
+
+
+BASE_PYTHON = str(getattr(sys, "_base_executable", sys.executable))
+"""The Python outside of the virtual environment, where penstock is not installed."""
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs root and unshare, for a layer at /opt")
+@pytest.mark.parametrize("folder", ["python", "python/lib/python{}.{}/site-packages"])
+@pytest.mark.parametrize("script", ["exec", "bootstrap"])
+def test_the_scripts_find_penstock_in_a_layer(script: str, folder: str, tmp_path: Path) -> None:
+    file = tmp_path / script
+    run(sys.executable, "-m", "penstock.adapter.runtime", f"--write-{script}", str(file))
+    place = folder.format(*sys.version_info)
+    layer = ("unshare", "--mount", "sh", "-c", LAYER, "sh", place, str(ROOT / "adapter"))
+    by_lambda = (BASE_PYTHON,) if script == "exec" else ()
+    variables = {"PENSTOCK_PYTHON": BASE_PYTHON, "LAMBDA_TASK_ROOT": str(tmp_path)}
+    done = run(*layer, str(file), *by_lambda, folder=tmp_path, **variables)
+    assert (2, True) == (done.returncode, "AWS_LAMBDA_RUNTIME_API" in done.stderr), done.stderr

@@ -1,0 +1,337 @@
+"""Compare penstock's runtime with AWS's client and Mangum: ``make bench-runtime``.
+
+Options: ``--quick`` for a short run, ``--json FILE`` for the numbers. Measurements are no tests:
+the exit status is 0 also where a limit is missed, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from runtime_server import Server
+
+from penstock.infra.gateway import ClientRequest, make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).resolve().parent / "runtime_app"
+EXECUTION_ENV = "AWS_Lambda_python3.13"
+
+PENSTOCK = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
+TAKEOVER = [sys.executable, "-m", "awslambdaric", "penstock.adapter.runtime.handler"]
+AWS = [sys.executable, "-m", "awslambdaric", "app.handler"]
+
+
+def event(path: str, source: str = "http-api") -> bytes:
+    headers = (
+        ("accept", "application/json"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        ("accept-encoding", "gzip, deflate, br"),
+    )
+    return json.dumps(make_event(source, ClientRequest("GET", path, headers))).encode()
+
+
+@contextmanager
+def running(command: list[str], **variables: str) -> Iterator[tuple[Server, subprocess.Popen[Any]]]:
+    """A runtime process of its own, and the Runtime API that it asks for events."""
+    server = Server()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_LAMBDA_RUNTIME_API": server.address,
+        "AWS_EXECUTION_ENV": EXECUTION_ENV,
+        "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "LAMBDA_TASK_ROOT": str(FOLDER),
+        "PYTHONPATH": str(FOLDER),
+        "PENSTOCK_APP": "app:app",
+        **variables,
+    }
+    if command == AWS:
+        environment["BENCHMARK_MANGUM"] = "1"
+    process = subprocess.Popen(
+        command, cwd=FOLDER, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield server, process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        server.close()
+
+
+def cold_start_ms(command: list[str]) -> float:
+    """From the start of the process to the end of its first answer."""
+    began = time.monotonic_ns()
+    with running(command) as (server, _):
+        return (server.invoke(event("/")).ended_at - began) / 1e6
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of a process so far, also that of threads which have ended."""
+    return time.clock_gettime_ns((~pid << 3) | 2)  # what clock_getcpuclockid(3) returns
+
+
+def rss_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ValueError(pid)
+
+
+def pss_kib(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def processes_of(group: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(stat[2]) == group:
+                found.append(int(folder.name))
+    return found
+
+
+class Warm:
+    """One runtime that is kept running, to be measured in turns with the other."""
+
+    def __init__(self, server: Server, process: subprocess.Popen[Any], payload: bytes) -> None:
+        self.server, self.pid, self.payload = server, process.pid, payload
+        self.latency: list[float] = []
+        self.cpu: list[float] = []
+
+    def batch(self, count: int, *, keep: bool = True) -> None:
+        before = cpu_ns(self.pid)
+        latency = []
+        for _ in range(count):
+            answer = self.server.invoke(self.payload)
+            latency.append((answer.ended_at - answer.event_at) / 1e3)
+        if keep:
+            self.latency.append(median(latency))
+            self.cpu.append((cpu_ns(self.pid) - before) / 1e3 / count)
+
+
+def alternate(path: str, batches: int, count: int, **variables: str) -> dict[str, Any]:
+    """CPU and latency per invocation in µs, and RSS, of both; medians of batches in turns."""
+    payload = event(path)
+    with running(PENSTOCK, **variables) as ours, running(AWS, **variables) as theirs:
+        pair = Warm(*ours, payload), Warm(*theirs, payload)
+        for warm in pair:
+            warm.batch(count, keep=False)
+        for number in range(batches):
+            for warm in pair if number % 2 else pair[::-1]:
+                warm.batch(count)
+        a, b = pair
+        return {
+            "latency": (median(a.latency), median(b.latency)),
+            "cpu": (median(a.cpu), median(b.cpu)),
+            "rss": (rss_kib(a.pid), rss_kib(b.pid)),
+            "latency ratio": median(x / y for x, y in zip(a.latency, b.latency, strict=True)),
+            "cpu ratio": median(x / y for x, y in zip(a.cpu, b.cpu, strict=True)),
+        }
+
+
+def concurrent(command: list[str], slots: int, count: int) -> dict[str, float]:
+    """Rate of invocations that wait 50 ms, PSS of all processes, time until all slots wait."""
+    payload = event("/wait")
+    began = time.monotonic()
+    with running(command, AWS_LAMBDA_MAX_CONCURRENCY=str(slots)) as (server, process):
+        server.wait_for_pollers(slots)
+        ready_ms = (time.monotonic() - began) * 1000
+        for answer in server.submit(*[payload] * slots):
+            answer.done.wait(60)
+        began = time.monotonic()
+        for answer in server.submit(*[payload] * count):
+            answer.done.wait(60)
+        rate = count / (time.monotonic() - began)
+        memory = pss_kib(processes_of(process.pid)) / 1024
+    return {"rate": rate, "pss_mib": memory, "ready_ms": ready_ms}
+
+
+def first_byte_ms(count: int) -> float:
+    """From the application's first send to the arrival of its bytes; median."""
+    payload = event("/stream/first", "function-url")
+    times = []
+    with running(PENSTOCK, PENSTOCK_INVOKE_MODE="response_stream") as (server, _):
+        for _ in range(count):
+            answer = server.invoke(payload)
+            sent_at = int(answer.start.partition(bytes(8))[2].split(b"\r\n")[2])
+            times.append((answer.first_at - sent_at) / 1e6)
+    return median(times[1:])
+
+
+def stream_mb_s(runs: int) -> dict[str, float]:
+    """Megabytes a second of a 200 MB stream, and of asyncio's own writer; growth of memory."""
+    payload = event("/stream/parts", "function-url")
+    ours, bare, growth = [], [], []
+    with running(PENSTOCK, PENSTOCK_INVOKE_MODE="response_stream") as (server, process):
+        server.invoke(event("/", "function-url"))
+        for _ in range(runs):
+            before = rss_kib(process.pid)
+            answer = server.invoke(payload)
+            ours.append(answer.size / (answer.ended_at - answer.first_at) * 1e3)
+            growth.append((rss_kib(process.pid) - before) / 1024)
+            bare.append(bare_writer_mb_s())
+    return {
+        "mb_s": median(ours),
+        "bare_mb_s": median(bare),
+        "ratio": median(x / y for x, y in zip(ours, bare, strict=True)),
+        "growth_mib": max(growth),
+    }
+
+
+def bare_writer_mb_s() -> float:
+    server = Server()
+    code = f"""
+import asyncio
+async def main():
+    host, port = {server.address!r}.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    part, parts = bytes(65536), 200_000_000 // 65536
+    writer.write(b"POST /2018-06-01/runtime/invocation HTTP/1.1\\r\\n"
+                 b"Content-Length: %d\\r\\n\\r\\n" % (len(part) * parts))
+    for _ in range(parts):
+        writer.write(part)
+        await writer.drain()
+    await reader.readuntil(b"OK")
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    server.close()
+    [answer] = server.uploads
+    return float(answer.size / (answer.ended_at - answer.first_at) * 1e3)
+
+
+def main() -> None:
+    """Measure, print, and save if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, more noise")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    options = parser.parse_args()
+    quick = options.quick
+    table = Table()
+    starts: dict[str, list[float]] = {"-m": [], "takeover": [], "aws": []}
+    for _ in range(5 if quick else 21):
+        for name, command in (("-m", PENSTOCK), ("aws", AWS), ("takeover", TAKEOVER)):
+            starts[name].append(cold_start_ms(command))
+    for name in ("-m", "takeover"):
+        table.ratio(f"cold start, {name} (ms)", median(starts[name]), median(starts["aws"]), 0.9)
+    small = alternate("/", 6 if quick else 20, 200)
+    table.ratio("CPU per small invocation (µs)", *small["cpu"], 0.35, small["cpu ratio"])
+    table.ratio("latency of a small invocation (µs)", *small["latency"], None)
+    table.ratio("memory, RSS (KiB)", *small["rss"], 1.0)
+    large = alternate("/large", 4 if quick else 10, 10, BENCHMARK="large")
+    table.ratio(
+        "4 MiB binary answer, latency (µs)", *large["latency"], 0.15, large["latency ratio"]
+    )
+    table.ratio("4 MiB binary answer, CPU (µs)", *large["cpu"], 0.15, large["cpu ratio"])
+    for slots in (16, 64):
+        count = slots * (10 if quick else 30)
+        ours, theirs = (concurrent(command, slots, count) for command in (PENSTOCK, AWS))
+        strict = slots == 64
+        name = f"{slots} at once, 50 ms each"
+        table.ratio(
+            f"{name}: rate (1/s)",
+            ours["rate"],
+            theirs["rate"],
+            2.0 if strict else None,
+            at_least=True,
+        )
+        table.ratio(
+            f"{name}: memory, PSS (MiB)",
+            ours["pss_mib"],
+            theirs["pss_mib"],
+            0.08 if strict else None,
+        )
+        table.ratio(
+            f"{name}: ready (ms)", ours["ready_ms"], theirs["ready_ms"], 0.3 if strict else None
+        )
+    table.value("stream: first byte (ms)", first_byte_ms(50 if quick else 300), 1.0)
+    stream = stream_mb_s(1 if quick else 5)
+    table.ratio(
+        "stream: MB/s, to a bare asyncio writer",
+        stream["mb_s"],
+        stream["bare_mb_s"],
+        0.5,
+        stream["ratio"],
+        at_least=True,
+    )
+    table.value("stream: growth of memory over 200 MB (MiB)", stream["growth_mib"], 8)
+    if options.json:
+        options.json.write_text(json.dumps(table.rows, indent=2, ensure_ascii=False) + "\n")
+
+
+class Table:
+    """Rows that are printed as they are measured."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        print(f"| {'':44} | penstock | AWS + Mangum | ratio | limit |")
+        print(f"|{'-' * 46}|---------:|-------------:|------:|-------|")
+
+    def ratio(
+        self,
+        name: str,
+        ours: float,
+        theirs: float,
+        limit: float | None,
+        ratio: float | None = None,
+        *,
+        at_least: bool = False,
+    ) -> None:
+        ratio = ours / theirs if ratio is None else ratio
+        self._print(name, ours, theirs, ratio, limit, at_least=at_least)
+
+    def value(self, name: str, value: float, limit: float) -> None:
+        self._print(name, value, None, value, limit, at_least=False)
+
+    def _print(
+        self,
+        name: str,
+        ours: float,
+        theirs: float | None,
+        measure: float,
+        limit: float | None,
+        *,
+        at_least: bool,
+    ) -> None:
+        verdict = ""
+        if limit is not None:
+            holds = measure >= limit if at_least else measure <= limit
+            verdict = f"{'≥' if at_least else '≤'} {limit:g}{'' if holds else ' MISS'}"
+        right = "" if theirs is None else f"{theirs:,.1f}"
+        ratio = "" if theirs is None else f"{measure:.3f}"
+        print(f"| {name:44} | {ours:8,.1f} | {right:>12} | {ratio:>5} | {verdict} |", flush=True)
+        self.rows.append(
+            {
+                "name": name,
+                "penstock": ours,
+                "other": theirs,
+                "ratio": measure,
+                "limit": limit,
+                "verdict": verdict,
+            }
+        )
+
+
+if __name__ == "__main__":
+    main()
