@@ -22,12 +22,13 @@ EXAMPLES := $(call with-python,examples)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
-.PHONY: help setup demo test test-node test-pythons check format bench clean
+.PHONY: help setup demo test test-node test-sam test-pythons check format bench clean
 
 help:
 	@echo "make demo           the FastAPI example on AWS's Lambda emulator, behind every front door"
 	@echo "make test           all tests, and the installed wheel"
 	@echo "make test-node      AWS's Node.js client on the local Runtime API (npm and cmake build it)"
+	@echo "make test-sam       the template with AWS SAM's tools: lint, build, emulator, sam local"
 	@echo "make test-pythons   the tests on every other Python from 3.11 to 3.14 found here"
 	@echo "make check          formatting, lint, types"
 	@echo "make format         put the formatting right"
@@ -56,6 +57,10 @@ test-node: $(STAMP)
 	@$(PY) scripts/fetch_node_client.py >/dev/null
 	@$(VENV)/bin/pytest -q -m node
 
+# An environment of its own, of Debian's Python where there is one.
+test-sam: $(STAMP)
+	$(RUN) scripts/test_sam.py
+
 test-pythons: $(STAMP)
 	$(RUN) scripts/test_pythons.py
 
@@ -77,6 +82,6 @@ bench: $(STAMP)
 	$(RUN) benchmarks/handler.py
 
 clean:
-	@rm -rf $(VENV) $(VENV)-* .dev .cache build dist *.egg-info
+	@rm -rf $(VENV) $(VENV)-* .dev .cache .aws-sam build dist *.egg-info
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
