@@ -22,11 +22,12 @@ EXAMPLES := $(call with-python,examples)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
-.PHONY: help setup demo test test-node test-sam test-pythons check format bench clean
+.PHONY: help setup demo test test-clients test-node test-sam test-pythons check format bench clean
 
 help:
 	@echo "make demo           the FastAPI example on AWS's Lambda emulator, behind every front door"
 	@echo "make test           all tests, and the installed wheel"
+	@echo "make test-clients   curl, httpx and a browser against a real server (installs Debian's)"
 	@echo "make test-node      AWS's Node.js client on the local Runtime API (npm and cmake build it)"
 	@echo "make test-sam       the template with AWS SAM's tools: lint, build, emulator, sam local"
 	@echo "make test-pythons   the tests on every other Python from 3.11 to 3.14 found here"
@@ -52,6 +53,10 @@ test: $(STAMP)
 	@$(VENV)/bin/pytest -q
 	@echo "==> wheel"
 	$(RUN) scripts/test_wheel.py
+
+test-clients: $(STAMP)
+	$(RUN) scripts/install_clients.py
+	@$(VENV)/bin/pytest -q tests/clients
 
 test-node: $(STAMP)
 	@$(PY) scripts/fetch_node_client.py >/dev/null

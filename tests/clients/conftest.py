@@ -1,4 +1,4 @@
-"""A server on a loopback port for real clients, which ``make clients`` installs."""
+"""A server on a loopback port for real clients, which ``make test-clients`` installs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def need() -> Callable[[str], str]:
     def find(name: str) -> str:
         found = shutil.which(name)
         if found is None:
-            pytest.skip(f"{name} is not here: make clients")
+            pytest.skip(f"{name} is not here: make test-clients")
         return found
 
     return find
