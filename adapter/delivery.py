@@ -90,12 +90,18 @@ class Delivery:
             return None
         assert isinstance(cycle, StreamingCycle)  # noqa: S101 - open made one of the two
         cycle.transport.on_broken = None
+        failure: BaseException | None = None
         if cycle.error is not None or cycle.expired or cycle.is_broken:
-            self._report(cycle, has_left=cycle.sink.has_started)
-        if cycle.sink.has_ended:
+            try:
+                self._report(cycle, has_left=cycle.sink.has_started)
+            except BaseException as error:
+                if not cycle.sink.has_started:
+                    raise
+                failure = error  # once the stream has its end
+        if failure is None and cycle.sink.has_ended:
             self._log(cycle.scope, cycle.reply, cycle.began)
             return None
-        return self._end_stream(cycle)
+        return self._end_stream(cycle, failure)
 
     def refuse(self, transport: Transport, reply: Reply, scope: Scope) -> Awaitable[None] | None:
         """Answer an event that cannot be shown to an application; else as ``conclude``."""
@@ -163,21 +169,23 @@ class Delivery:
         prelude = self._encode_prelude(reply, scope, is_empty=not reply.body)
         await transport.start(prelude, reply.body.encode(), more=False)
 
-    async def _end_stream(self, cycle: StreamingCycle) -> None:
+    async def _end_stream(self, cycle: StreamingCycle, failure: BaseException | None) -> None:
         try:
             if not cycle.sink.has_started:
                 from penstock.adapter.outcome import substitute
 
                 cycle.reply = substitute(cycle)
                 await self._stream(cycle.transport, cycle.reply, cycle.scope)
-            elif not cycle.is_broken:
-                if not cycle.expired:
+            elif not cycle.sink.has_ended:
+                if not (cycle.expired or cycle.is_broken):
                     from penstock.adapter.outcome import explain
 
                     explain(cycle)
                 await cycle.transport.abort(_reason(cycle))
         finally:
             self._log(cycle.scope, cycle.reply, cycle.began)
+        if failure is not None:
+            raise failure
 
     def _log(self, scope: Scope, reply: Reply | None, began: float) -> None:
         if self._log_access is not None:
@@ -188,6 +196,8 @@ def _reason(cycle: StreamingCycle) -> BaseException:
     """Why a stream that has begun does not come to its end."""
     if cycle.expired:
         return TimeoutError("the deadline came before the end of the response")
+    if cycle.is_broken:  # where the invoker has gone, nobody reads this
+        return InterruptedError("the environment shuts down before the end of the response")
     error = cycle.exchange.error or cycle.error
     if error is None or isinstance(error, ClientDisconnected):
         return ProtocolError("the application returned before it had sent the end of its response")

@@ -97,9 +97,9 @@ class ManySlots:
         try:
             await self._call(decode_event(invocation), context, transport)
         except BaseException as error:
-            transport.fail(error)
             if isinstance(error, SystemExit | KeyboardInterrupt):
-                self._end(error)
+                self._end(error)  # first, so that no event comes to a process that ends
+            transport.fail(error)
         try:
             await transport.settle()
         except RuntimeAPIError as error:

@@ -33,8 +33,11 @@ class Stream:
     """The answer to one invocation, on a connection of its own.
 
     ``head`` is the head of the request. ``on_broken`` is called when the Runtime API answers before
-    the end, or breaks the connection: nobody takes the rest.
+    the end, or breaks the connection: nobody takes the rest. ``open`` comes first, then ``start``.
     """
+
+    _connection: Connection
+    _response: asyncio.Future[Response]
 
     def __init__(
         self, address: tuple[str, int], head: bytes, on_broken: Callable[[float], object] | None
@@ -42,59 +45,50 @@ class Stream:
         self._address = address
         self._head = head
         self._on_broken = on_broken
-        self._connection: Connection | None = None
-        self._response: asyncio.Future[Response] | None = None
         self._has_ended = False
 
+    async def open(self) -> None:
+        """Connect. Raises: OSError, and nothing has left then."""
+        try:
+            self._connection = await Connection.open(self._address, asyncio.get_running_loop())
+        except OSError:
+            if self._on_broken is not None:
+                self._on_broken(GRACE_S)
+            raise
+
     async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
-        """Connect, and send the prelude and the first part of the body in one write."""
-        loop = asyncio.get_running_loop()
+        """Send the prelude and the first part of the body in one write. Raises: OSError."""
         first = b"%b%b%b%b\r\n" % (
             self._head,
             chunk_head(len(prelude) + len(DELIMITER)),
             prelude,
             DELIMITER,
         )
-        try:
-            connection = await Connection.open(self._address, loop)
-        except OSError:
-            if self._on_broken is not None:
-                self._on_broken(GRACE_S)
-            raise
-        self._connection = connection
         self._has_ended = not more
-        self._response = connection.begin(first, *_chunk(body, more=more))
+        self._response = self._connection.begin(first, *_chunk(body, more=more))
         self._response.add_done_callback(self._answered)
-        await connection.drain()
+        await self._connection.drain()
 
     async def send(self, body: bytes, *, more: bool) -> None:
         """Send a part of the body; returns when it has left. Raises: OSError."""
-        connection = self._connection
-        if connection is None:
-            raise ConnectionResetError("the stream could not be started")
         self._has_ended = not more
         parts = _chunk(body, more=more)
         if parts:
-            connection.write(*parts)
-            await connection.drain()
+            self._connection.write(*parts)
+            await self._connection.drain()
 
     async def abort(self, error_type: str, report: bytes) -> None:
         """End the stream with an error; a reader that does not take it in time is cut off."""
-        connection = self._connection
-        if connection is None:
-            return
-        self._has_ended = True
-        connection.write(end_with_error(error_type, report))
+        if not self._has_ended:
+            self._has_ended = True
+            self._connection.write(end_with_error(error_type, report))
         try:
-            await asyncio.wait_for(connection.drain(), ABORT_S)
+            await asyncio.wait_for(self._connection.drain(), ABORT_S)
         except (TimeoutError, OSError):
-            connection.close()
+            self._connection.close()
 
     async def settle(self) -> None:
         """Wait until the Runtime API has the whole of it. Raises: RuntimeAPIError if it has not."""
-        if self._response is None:
-            raise RuntimeAPIError(f"no connection to {self._address} for a streamed answer")
-        assert self._connection is not None  # noqa: S101 - made before the response
         try:
             response = await self._response
         finally:
@@ -105,8 +99,7 @@ class Stream:
 
     def _answered(self, response: asyncio.Future[Response]) -> None:
         if not self._has_ended:
-            if self._connection is not None:
-                self._connection.close()
+            self._connection.close()
             if self._on_broken is not None:
                 self._on_broken(GRACE_S)
 

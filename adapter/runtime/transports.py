@@ -72,19 +72,24 @@ class InvocationTransport:
     async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
         from penstock.adapter.runtime.stream import Stream
 
-        self.is_answered = True
         head = self._client.write.stream(self.invocation)
-        self._stream = Stream(self.address, head, self.on_broken)
-        await self._stream.start(prelude, body, more=more)
+        stream = Stream(self.address, head, self.on_broken)
+        await stream.open()
+        self.is_answered = True
+        self._stream = stream
+        await stream.start(prelude, body, more=more)
 
     async def send(self, body: bytes, *, more: bool) -> None:
-        assert self._stream is not None  # noqa: S101 - start comes first
+        if self._stream is None:
+            raise ConnectionResetError("the stream could not be started")
         await self._stream.send(body, more=more)
 
     async def abort(self, error: BaseException) -> None:
         from penstock.adapter.runtime.reports import Report
 
-        assert self._stream is not None  # noqa: S101 - start comes first
+        if self._stream is None:  # nothing has left
+            self.fail(error)
+            return
         report = Report(error, self.invocation.request_id)
         await self._stream.abort(report.type, report.body)
 
