@@ -59,9 +59,7 @@ def test_an_api_that_is_away_for_a_moment(serve: Serve, run: Run, slots: int | N
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_an_api_that_gives_no_events_ends_the_process(
-    serve: Serve, run: Run, status: int
-) -> None:
+def test_an_api_that_gives_no_events_ends_the_process(serve: Serve, run: Run, status: int) -> None:
     async def main() -> None:
         async with serve(ECHO) as api:
             before = (await api.invoke(1))[1]

@@ -53,6 +53,11 @@ TRIGGER_DATA: dict[str, list[Any]] = {
 }
 
 
+def answer_of(name: str, event: Any) -> Any:
+    """What the example's function returns for the event."""
+    return load_example(name).handler(event)
+
+
 @cache
 def load_example(name: str) -> ModuleType:
     """Import ``examples/<name>/app.py`` once, under a name of its own."""
