@@ -74,6 +74,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
+	$(RUN) benchmarks/handler.py
 
 clean:
 	@rm -rf $(VENV) $(VENV)-* .dev .cache build dist *.egg-info

@@ -34,8 +34,9 @@ class AccessLog:
         """Log one request; ``reply`` is None if its invocation fails."""
         facts = {
             "method": scope.get("method", "-"),
-            # As on the wire, so that no client can forge a line.
-            "path": scope.get("raw_path", b"-").decode("ascii"),
+            # As on the wire, so that no client can forge a line. Scopes of one's own event sources
+            # need not have it (in those of Mangum's handlers it is None).
+            "path": (scope.get("raw_path") or b"-").decode("ascii", "backslashreplace"),
             "status": reply.status if reply is not None else None,
             "event_source": source.name,
             "request_id": getattr(scope["aws.context"], "aws_request_id", None),

@@ -17,7 +17,8 @@ def decode_body(source: str, body: object, *, is_base64: object, field: str = "b
     try:
         return _b64decode(body)
     except ValueError as error:
-        raise EventError(source, field, f"expected base64, got {body[:40]!r}…: {error}") from None
+        problem = f"expected base64, got {len(body)} characters that are not: {error}"
+        raise EventError(source, field, problem) from None
 
 
 def _b64decode(text: str) -> bytes:

@@ -114,6 +114,13 @@ class HTTPCycle:
         if self.deadline is not None:
             self._timer = self._loop.call_at(self.deadline, self._expire)
 
+    @property
+    def subject(self) -> str:
+        """How the log names the request: its id, and what was asked for."""
+        scope = self.scope
+        request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
+        return f"request {request_id} ({scope['method']} {scope['path']!r})"
+
     def hang_up(self, grace: float) -> None:
         """Nobody takes the response any more: ``http.disconnect``, and cancellation after a grace.
 
@@ -182,13 +189,16 @@ class HTTPCycle:
         self._loop.call_soon(self._cut, self.patience)
 
     def _cut(self, patience: float) -> None:
+        if self.ended:
+            return
         self._task.cancel()
         self._timer = self._loop.call_later(patience, self._abandon)
 
     def _abandon(self) -> None:
         stack = "".join(f"\n  {place}" for place in places(self._task.get_coro()))
         logger.error(
-            "the application ignored its cancellation and is left behind, at%s",
+            "%s: the application ignored its cancellation and is left behind, at%s",
+            self.subject,
             stack or " an unknown place",
         )
         self.ended = True

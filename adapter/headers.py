@@ -83,7 +83,8 @@ def encode_headers(
         pass  # repeated headers, or something is off: go through them one by one
     headers = [
         pair
-        for name, value in merge_maps(multi, single, fold=str.lower)
+        for name, values in merge_maps(multi, single, fold=str.lower)
+        for value in (values if isinstance(values, list) else [values])
         for pair in _encode_carefully(source, name, value)
     ]
     return headers, dict(headers)
@@ -108,19 +109,19 @@ def is_clean(text: str) -> bool:
 def _encode_carefully(source: str, name: Any, value: Any) -> Headers:
     if value is None:
         return []
-    if isinstance(value, list):
-        return [pair for item in value for pair in _encode_carefully(source, name, item)]
     try:
         encoded_name = _request_names[name]
     except (TypeError, ValueError):
-        raise EventError(source, "headers", f"expected a header name, got {name!r}") from None
+        raise EventError(source, "headers", f"expected a header name, got {name!r:.80}") from None
     if isinstance(value, bool):
         value = "true" if value else "false"
     elif isinstance(value, int | float):
         value = str(value)
     if not isinstance(value, str) or not is_clean(value):
+        # Not the value itself: it may be a session's cookie or a token.
+        got = "text with them" if isinstance(value, str) else type(value).__name__
         raise EventError(
-            source, f"headers[{name!r}]", f"expected text without CR, LF and NUL, got {value!r}"
+            source, f"headers[{name!r:.80}]", f"expected text without CR, LF and NUL, got {got}"
         )
     return [(encoded_name, value.encode("utf-8", "surrogatepass"))]
 
@@ -166,10 +167,10 @@ def decode_response_headers(
                 text = value.decode("latin-1")
             if not text.isprintable() and not is_clean(text):
                 raise ProtocolError(
-                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r}"
+                    f"expected a header value without CR, LF and NUL, got {name!r}: {value!r:.200}"
                 )
             decoded.append((_response_names[name], text))
             size += len(name) + len(value)
     except (AttributeError, TypeError, ValueError):
-        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r}") from None
+        raise ProtocolError(f"expected headers as pairs of bytes, got {headers!r:.200}") from None
     return decoded, size

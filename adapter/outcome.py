@@ -45,26 +45,26 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if cycle.is_broken:
         logger.warning(
             "%s: cut short, as nobody takes the response any more; it ended after %.3f s",
-            _subject(cycle),
+            cycle.subject,
             perf_counter() - cycle.began,
             exc_info=trouble,
         )
         return
     if not cycle.expired:
-        logger.error("%s: %s", _subject(cycle), str(error) or type(error).__name__, exc_info=error)
+        logger.error("%s: %s", cycle.subject, str(error) or type(error).__name__, exc_info=error)
         if raise_errors and error is not None:
             raise error
         return
     if cycle.exchange.state is ExchangeState.COMPLETE:
         logger.warning(
             "%s: work after the response was cut at the deadline",
-            _subject(cycle),
+            cycle.subject,
             exc_info=trouble,
         )
     else:
         logger.error(
             "%s: no response before the deadline; the application was cancelled after %.3f s",
-            _subject(cycle),
+            cycle.subject,
             perf_counter() - cycle.began,
             exc_info=trouble,
         )
@@ -73,14 +73,14 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
 def substitute(cycle: HTTPCycle) -> Reply:
     """Return penstock's own reply to a request that the application has not answered."""
     if cycle.expired:
-        return Reply.plain(504, "Gateway Timeout")
+        return _plain(cycle, 504, "Gateway Timeout")
     if cycle.is_broken:  # the environment is going away, but may still be heard
-        return Reply.plain(503, "Service Unavailable")
+        return _plain(cycle, 503, "Service Unavailable")
     explain(cycle)
     breach = cycle.exchange.error
     if isinstance(breach, PayloadTooLarge):
-        return _too_large(breach)
-    return Reply.plain(500, "Internal Server Error")
+        return _too_large(cycle, breach)
+    return _plain(cycle, 500, "Internal Server Error")
 
 
 def explain(cycle: HTTPCycle) -> None:
@@ -88,11 +88,11 @@ def explain(cycle: HTTPCycle) -> None:
     breach = cycle.exchange.error
     if breach is not None and breach is not cycle.error:
         # The application swallowed what its send raised.
-        logger.error("%s: %s", _subject(cycle), breach, exc_info=breach)
+        logger.error("%s: %s", cycle.subject, breach, exc_info=breach)
     elif cycle.error is None:
         logger.error(
             "%s: the application returned before it had sent %s",
-            _subject(cycle),
+            cycle.subject,
             "the end of its response"
             if cycle.exchange.state is ExchangeState.RESPONSE
             else "http.response.start",
@@ -116,22 +116,21 @@ def too_large_reply(cycle: HTTPCycle, reply: Reply, answer: Any) -> Reply | None
 
 def too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
     """Log that the answer was too large, and return the reply in its place."""
-    logger.error("%s: %s", _subject(cycle), error)
-    return _too_large(error)
+    logger.error("%s: %s", cycle.subject, error)
+    return _too_large(cycle, error)
 
 
-def _too_large(error: PayloadTooLarge) -> Reply:
-    return Reply.plain(
+def _too_large(cycle: HTTPCycle, error: PayloadTooLarge) -> Reply:
+    return _plain(
+        cycle,
         502,
         f"The response is too large: it has {error.actual_bytes} bytes or more, and"
         f" {error.limit_bytes} can be sent.",
     )
 
 
-def _subject(cycle: HTTPCycle) -> str:
-    scope = cycle.scope
-    request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
-    return f"request {request_id} ({scope['method']} {scope['path']!r})"
+def _plain(cycle: HTTPCycle, status: int, text: str) -> Reply:
+    return Reply.plain(status, "" if cycle.scope["method"] == "HEAD" else text)
 
 
 def _json_size(answer: Any, body: str, *, is_base64: bool, enough: int) -> int:

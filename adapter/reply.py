@@ -64,6 +64,9 @@ class Reply:
 
     __slots__ = ("body", "headers", "is_base64", "status")
 
+    is_substitute = False
+    """True if penstock answers in place of an application that has not."""
+
     def __init__(
         self, status: int, headers: list[tuple[str, str]], body: str, *, is_base64: bool = False
     ) -> None:
@@ -86,10 +89,15 @@ class Reply:
         size = len(body) if self.is_base64 else (6 if body.isascii() else 12) * len(body)
         return size + headers + 256
 
-    @classmethod
-    def plain(cls, status: int, text: str) -> Reply:
+    @staticmethod
+    def plain(status: int, text: str) -> Reply:
         """A response of one line of text: what penstock itself has to say to a client."""
-        return cls(status, [("content-type", "text/plain; charset=utf-8")], text)
+        return _Substitute(status, [("content-type", "text/plain; charset=utf-8")], text)
+
+
+class _Substitute(Reply):
+    __slots__ = ()
+    is_substitute = True
 
 
 class TextRule:

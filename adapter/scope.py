@@ -133,7 +133,7 @@ def ascii_query(source: str, query: object) -> bytes:
     if not query:
         return b""
     if not isinstance(query, str):
-        raise EventError(source, "query", f"expected text, got {query!r:.40}")
+        raise EventError(source, "query", f"expected text, got {type(query).__name__}")
     if not _is_visible_ascii(query):
         query = _escape(_NOT_VISIBLE, query)
     return query.encode("ascii")
@@ -217,13 +217,19 @@ def gateway_scheme(headers: dict[bytes, bytes], context: dict[str, Any]) -> str:
     return "https"
 
 
-def forwarded_client(value: bytes | None, hops: int) -> tuple[str, int] | None:
-    """Return the client of an ``x-forwarded-for`` header: the item ``hops`` from the right.
+def forwarded_client(
+    headers: Headers, by_name: dict[bytes, bytes], hops: int
+) -> tuple[str, int] | None:
+    """Return the client of the ``x-forwarded-for`` lines: the item ``hops`` from the right.
 
-    Items further left are what clients claim. An item may have a port and brackets
-    (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if there is none.
+    Items further left are what clients claim. ``by_name`` is the list as a dict. An item may have
+    a port and brackets (`routing.http.xff_client_port.enabled` of an ALB); port 0 is returned if
+    there is none.
     """
-    items = value.decode("latin-1").split(",") if value else []
+    value = by_name.get(b"x-forwarded-for", b"")
+    if hops > 1:  # the last line need not have as many
+        value = b",".join([line for name, line in headers if name == b"x-forwarded-for"])
+    items = value.decode("latin-1").split(",")
     item = items[-hops].strip() if len(items) >= hops else ""
     if item.startswith("["):
         host, _, port = item[1:].partition("]")

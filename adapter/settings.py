@@ -193,7 +193,8 @@ OPTIONS = (
         "event_failures",
         None,
         _statuses,
-        "Statuses that fail a non-HTTP invocation, so that Lambda retries. Unset: all but 2xx.",
+        "Statuses that fail a non-HTTP invocation, so that Lambda retries. Unset: all but 2xx. An"
+        " exception or a missed deadline always does.",
     ),
     Option(
         "raise_errors",

@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._events: deque[tuple[bytes, Answer]] = deque()
         self._pollers: deque[_Connection] = deque()

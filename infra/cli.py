@@ -45,6 +45,16 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 900:
+        raise argparse.ArgumentTypeError(f"expected seconds, 900 at most, got {text!r}")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="penstock", description="Run any ASGI application on AWS Lambda."
@@ -72,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     invoke.add_argument("--events-path", metavar="PATH", help="pass non-HTTP events to this path")
     invoke.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=30.0,
         metavar="SECONDS",
         help="the function's (default: 30)",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-EXTRAS = {"mangum": "mangum"}
+EXTRAS = {"h11": "local", "mangum": "mangum"}
 """The extra that installs a module, by the module's name."""
 
 _NOT_SHOWN = frozenset({"aws.event", "aws.context", "state"})
@@ -86,7 +86,7 @@ def call(target: Any, event: Any, context: LocalContext, *, events_path: str | N
 
     A target that takes two arguments is a Lambda handler (a coroutine function too) and is called
     as it is. Lifespan shutdown of an adapter has run when this returns.
-    Raises: InvocationFailed if the function raises.
+    Raises: InvocationFailed if the function raises; Problem if the target takes no arguments.
     """
     from penstock.adapter import LambdaAdapter
 
@@ -94,6 +94,11 @@ def call(target: Any, event: Any, context: LocalContext, *, events_path: str | N
         handler = target
     elif _takes(target, 2):
         return _guarded(lambda: _run(target, event, context))
+    elif _takes(target, 0) and not _takes(target, 3):
+        raise Problem(
+            "expected an ASGI application or a Lambda handler, got what takes no arguments:"
+            " with --factory it is called to get the application"
+        )
     else:
         handler = _adapted(target, events_path=events_path)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from penstock.adapter.headers import is_clean, is_token
 from penstock.infra.gateway import (
     TRIGGERS,
     ClientRequest,
@@ -72,10 +73,17 @@ def _records(kind: str, options: dict[str, Any]) -> list[Any]:
     given = [data.decode() for data, _ in _bodies(options)] or _SAMPLES[kind]
     if kind not in _OBJECTS:
         return given
-    objects = [json.loads(text) for text in given]
-    if not all(isinstance(item, dict) for item in objects):
-        raise Problem(f"expected JSON objects as --data of {kind}, got {', '.join(given)}")
-    return objects
+    return [_object(kind, text) for text in given]
+
+
+def _object(kind: str, text: str) -> Any:
+    try:
+        item = json.loads(text)
+    except ValueError:
+        item = None
+    if not isinstance(item, dict):
+        raise Problem(f"expected JSON objects as --data of {kind}, got {text!r}")
+    return item
 
 
 def _request(options: dict[str, Any]) -> ClientRequest:
@@ -92,9 +100,12 @@ def _request(options: dict[str, Any]) -> ClientRequest:
         headers.append(("Cookie", "; ".join(cookies)))
     if content_type and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", content_type))
+    method = options.get("method", "POST" if bodies else "GET").upper()
+    if not is_token(method):
+        raise Problem(f"expected an HTTP method as --method, got {method!r}")
     visible = string.ascii_letters + string.digits + string.punctuation
     return ClientRequest(
-        method=options.get("method", "POST" if bodies else "GET").upper(),
+        method=method,
         target=quote(f"{path}?{query}" if query else path, safe=visible),
         headers=tuple(headers),
         body=body,
@@ -103,9 +114,10 @@ def _request(options: dict[str, Any]) -> ClientRequest:
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
-    if not colon or not name.strip():
+    name, value = name.strip(), value.strip()
+    if not colon or not is_token(name) or not is_clean(value):
         raise Problem(f"expected --header 'Name: value', got {line!r}")
-    return name.strip(), value.strip()
+    return name, value
 
 
 def _bodies(options: dict[str, Any]) -> list[tuple[bytes, str]]:

@@ -101,9 +101,9 @@ class ManySlots:
         try:
             await self._call(decode_event(invocation), context, transport)
         except BaseException as error:
-            transport.fail(error)
             if isinstance(error, SystemExit | KeyboardInterrupt):
-                self._end(error)
+                self._end(error)  # first, so that no event comes to a process that ends
+            transport.fail(error)
         self._watchdog.release(transport)
         try:
             async with asyncio.timeout(max(context.get_remaining_time_in_millis() / 1000, LEAST_S)):

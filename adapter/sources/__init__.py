@@ -49,7 +49,8 @@ class EventSource:
     def write(self, reply: Reply, scope: Scope, settings: Settings) -> Any:
         """Return what the Lambda function returns for a reply to the request of that scope.
 
-        The scope is as ``read`` returned it, and holds what the application wrote into it since.
+        The scope is as ``read`` returned it, and holds what the application wrote into it since;
+        where ``read`` raised EventError, it has ``aws.event`` and ``aws.context`` only.
         """
         raise NotImplementedError(f"{type(self).__name__} must define write")
 

@@ -63,7 +63,7 @@ class ALB(EventSource):
             by_name=by_name,
             # A health check has no such header, and must not be redirected to https.
             scheme="http" if proto == b"http" else "https",
-            client=forwarded_client(by_name.get(b"x-forwarded-for"), settings.trusted_hops),
+            client=forwarded_client(headers, by_name, settings.trusted_hops),
         )
         return scope, body
 

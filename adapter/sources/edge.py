@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapter.body import decode_body
 from penstock.adapter.errors import EventError
 from penstock.adapter.headers import as_map, encode_headers
+from penstock.adapter.reply import Reply
 from penstock.adapter.scope import ascii_query, http_scope, mount, split_path
 from penstock.adapter.sources import EventSource
 
 if TYPE_CHECKING:
     from penstock.adapter.asgi import Scope
-    from penstock.adapter.reply import Reply
     from penstock.adapter.settings import Settings
 
 logger = logging.getLogger("penstock")
@@ -105,6 +105,8 @@ class Edge(EventSource):
         path, root_path = mount(settings, root_path, path)
         headers, by_name = encode_headers(self.name, _values(request), None)
         client = request.get("clientIp")
+        config = as_map(cf.get("config"))
+        proto = by_name.get(b"cloudfront-forwarded-proto")
         scope = http_scope(
             self.name,
             settings,
@@ -117,14 +119,24 @@ class Edge(EventSource):
             query=ascii_query(self.name, request.get("querystring")),
             headers=headers,
             by_name=by_name,
-            scheme="http" if by_name.get(b"cloudfront-forwarded-proto") == b"http" else "https",
+            # Before its cache CloudFront has not written this header: a viewer has ("Restrictions
+            # on Lambda@Edge", CloudFront headers).
+            scheme="http" if proto == b"http" and _is_behind_cache(config) else "https",
             client=(client, 0) if client and isinstance(client, str) else None,
-            domain=as_map(cf.get("config")).get("distributionDomainName"),
+            domain=config.get("distributionDomainName"),
         )
         return scope, body
 
     def write(self, reply: Reply, scope: Scope, settings: Settings) -> dict[str, Any]:
         """A generated response: text for the status, a list of entries for each header."""
+        if reply.status < 200:
+            logger.error(
+                "request %s: expected a status from 200 to 599, which CloudFront takes, got %d:"
+                " answered 500",
+                getattr(scope["aws.context"], "aws_request_id", None),
+                reply.status,
+            )
+            reply = Reply.plain(500, "")
         headers: dict[str, list[dict[str, str]]] = {}
         for name, value in reply.headers:
             if name in _REFUSED or name.startswith(_REFUSED_PREFIXES):
@@ -143,7 +155,11 @@ class Edge(EventSource):
 
     def answer_limit(self, event: Any) -> int:
         config = as_map(event["Records"][0]["cf"].get("config"))
-        return 1_000_000 if config.get("eventType") == "origin-request" else 40_000
+        return 1_000_000 if _is_behind_cache(config) else 40_000
+
+
+def _is_behind_cache(config: dict[str, Any]) -> bool:
+    return config.get("eventType") == "origin-request"
 
 
 def _values(request: dict[str, Any]) -> dict[Any, list[Any]]:

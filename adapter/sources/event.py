@@ -63,10 +63,13 @@ class Event(EventSource):
         """Return the JSON of the answer; null for no body, text that is no JSON as a string.
 
         Bytes that are no text come as ``{"body": …, "isBase64Encoded": true}``.
-        Raises: EventFailed if the status is a failure: Lambda must not take the event for done.
+        Raises: EventFailed if the status is a failure, or if the application has not answered (it
+        raised, or was late): Lambda must not take the event for done.
         """
         failures = settings.event_failures
-        if reply.status in failures if failures is not None else not 200 <= reply.status < 300:
+        if reply.is_substitute or (
+            reply.status in failures if failures is not None else not 200 <= reply.status < 300
+        ):
             is_page = dict(reply.headers).get("content-type", "").startswith("text/html")
             raise EventFailed(
                 event_kind(scope["aws.event"]),

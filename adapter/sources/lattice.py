@@ -64,7 +64,7 @@ class Lattice1(EventSource):
             by_name=by_name,
             # Lattice adds no header about it, so whatever says "http" is a client's own word.
             scheme="https",
-            client=forwarded_client(by_name.get(b"x-forwarded-for"), settings.trusted_hops),
+            client=forwarded_client(headers, by_name, settings.trusted_hops),
         )
         return scope, body
 
@@ -88,7 +88,7 @@ class Lattice1(EventSource):
                 "is_base64_encoded": reply.is_base64,
             }
         if cookies:
-            headers["set-cookie"] = self._set_cookie(cookies)
+            headers["set-cookie"] = self._set_cookie(cookies, scope)
         return {
             "statusCode": reply.status,
             "headers": headers,
@@ -96,11 +96,12 @@ class Lattice1(EventSource):
             "isBase64Encoded": reply.is_base64,
         }
 
-    def _set_cookie(self, cookies: list[str]) -> Any:
+    def _set_cookie(self, cookies: list[str], scope: Scope) -> Any:
         if len(cookies) > 1:
             logger.warning(
-                "%d set-cookie headers, and VPC Lattice V1 carries one: sent the last."
+                "request %s: %d set-cookie headers, and VPC Lattice V1 carries one: sent the last."
                 " Event structure V2 carries them all.",
+                getattr(scope["aws.context"], "aws_request_id", None),
                 len(cookies),
             )
         return cookies[-1]
@@ -115,7 +116,7 @@ class Lattice2(Lattice1):
     def __init__(self) -> None:
         super().__init__()
 
-    def _set_cookie(self, cookies: list[str]) -> Any:
+    def _set_cookie(self, cookies: list[str], scope: Scope) -> Any:
         return cookies if len(cookies) > 1 else cookies[0]
 
 

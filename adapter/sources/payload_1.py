@@ -159,7 +159,7 @@ def _mapped(event: dict[str, Any], path: str) -> str:
         return ""
     for name, value in as_map(event.get("pathParameters")).items():
         resource = resource.replace(f"{{{name}+}}", str(value)).replace(f"{{{name}}}", str(value))
-    resource = resource.rstrip("/")
-    if resource.startswith("/") and path.rstrip("/").endswith(resource):
-        return path.rstrip("/")[: -len(resource)]
+    path = path.rstrip("/")
+    if resource.startswith("/") and path.endswith(resource.rstrip("/")):
+        return path[: len(path) - len(resource.rstrip("/"))]
     return ""

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+try:
+    import h11 as _h11  # noqa: F401 - only to say how to get it
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "expected h11, which the local Runtime API needs: pip install 'penstock[local]'",
+        name=error.name,
+    ) from None
+
 from penstock.infra.runtime_api.faults import Close, Hold, Injection, Raw, Reset, Status
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.local import FunctionFailed, LocalRuntimeAPI, Pending

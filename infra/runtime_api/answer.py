@@ -28,20 +28,15 @@ class Answer:
         self._pieces: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._abandoned = False
+        self._has_ended = False
         self._begun = asyncio.Event()
-        self._ended = asyncio.Event()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the content type is known."""
-        return self._begun.is_set()
-
-    @property
     def has_ended(self) -> bool:
         """Whether the outcome is known."""
-        return self._ended.is_set()
+        return self._has_ended
 
     def begin(self, content_type: str, *, streamed: bool) -> None:
         """Tell the reader what is coming."""
@@ -71,7 +66,7 @@ class Answer:
         if not self.has_ended:
             self.error = error
             self._begun.set()
-            self._ended.set()
+            self._has_ended = True
             self._changed.set()
             self._room.set()
 
@@ -85,10 +80,6 @@ class Answer:
     async def begun(self) -> None:
         """Return when the content type is known, or the answer has ended without one."""
         await self._begun.wait()
-
-    async def ended(self) -> None:
-        """Return when the answer is complete or has failed; it must be read meanwhile."""
-        await self._ended.wait()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the answer as it arrives; ends with the answer, whether it failed or not."""

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from penstock.infra.runtime_api.request import Headers
 
 _READ_AHEAD_BYTES: Final = 256 * 1024
-_WRITE_AHEAD_BYTES: Final = 64 * 1024
+_WRITE_AHEAD_BYTES: Final = 64 * 1024 + 1024
 _HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024
 _DISCARD_LIMIT_BYTES: Final = 256 * 1024
 _LENGTH_KNOWN_BYTES: Final = 2048
+_LINGER_S: Final = 0.5
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._received: deque[bytes] = deque()
         self._received_bytes = 0
         self._is_gone = False
+        self._takes_body = True
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -98,7 +100,10 @@ class Connection(asyncio.Protocol):
         if self._machine.our_state is not h11.IDLE:
             return None
         event = await self.receive()
-        return Request(self, event) if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        self._takes_body = event.method != b"HEAD"
+        return Request(self, event)
 
     async def receive(self) -> h11.Event:
         """Return the next protocol event of the other side.
@@ -164,19 +169,24 @@ class Connection(asyncio.Protocol):
 
         Raises: ConnectionGone.
         """
+        if not self._takes_body:
+            body = b""
         framing = ("Content-Length", str(len(body)))
         if len(body) > _LENGTH_KNOWN_BYTES:
             framing = ("Transfer-Encoding", "chunked")
-        await self.begin(status, [*headers, framing])
-        if body:
+        if self.outbound_trap:
+            await self.begin(status, [*headers, framing])
             await self.send(body)
-        await self.end()
+            await self.end()
+            return
+        self._write(_head(status, [*headers, framing]), h11.Data(data=body), h11.EndOfMessage())
+        await self._drain()
 
     async def answer_json(
         self, status: int, value: Any, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Send a whole answer of JSON. Raises: ConnectionGone."""
-        body = json.dumps(value).encode() + b"\n"
+        body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         await self.answer(status, body, [("Content-Type", "application/json"), *headers])
 
     async def begin(self, status: int, headers: Headers) -> None:
@@ -184,12 +194,7 @@ class Connection(asyncio.Protocol):
 
         Raises: ValueError for what HTTP cannot carry; nothing has been sent then. ConnectionGone.
         """
-        try:
-            fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            head = h11.Response(status_code=status, headers=fields)
-        except h11.LocalProtocolError as error:
-            raise ValueError(f"expected a status and headers of HTTP: {error}") from error
-        self._write(head)
+        self._write(_head(status, headers))
 
     async def send(self, data: bytes) -> None:
         """Send a piece of an answer's body; wait while the other side does not read.
@@ -210,13 +215,18 @@ class Connection(asyncio.Protocol):
         self._write(h11.EndOfMessage())
         await self._drain()
 
-    def _write(self, event: h11.Event) -> None:
+    def _write(self, *events: h11.Event) -> None:
+        """Send protocol events, in one piece unless that means to copy a large body."""
         if self._transport.is_closing():
             raise ConnectionGone("the other side has closed the connection")
+        pieces: list[bytes] = []
         try:
-            pieces = self._machine.send_with_data_passthrough(event) or []
+            for event in events:
+                pieces += self._machine.send_with_data_passthrough(event) or []
         except h11.LocalProtocolError as error:
             raise ConnectionGone(str(error)) from error
+        if sum(map(len, pieces)) <= _WRITE_AHEAD_BYTES:
+            pieces = [b"".join(pieces)]
         for piece in pieces:
             self._transport.write(piece)
 
@@ -232,6 +242,8 @@ class Connection(asyncio.Protocol):
 
     async def discard_rest(self, request: Request) -> None:
         """Read what is left of a body that nobody wants, as far as Go's server would."""
+        if request.body_is_read:
+            return
         left = _DISCARD_LIMIT_BYTES
         with suppress(ConnectionGone):
             async for piece in request.chunks():
@@ -246,6 +258,29 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
+    async def linger(self) -> None:
+        """Give the other side half a second to read an answer that came before its request's end.
+
+        Closed at once, the connection would be reset, and the answer lost. Go's server does the
+        same.
+        """
+        if self._machine.their_state is h11.SEND_BODY and not self._transport.is_closing():
+            self._transport.write_eof()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_S):
+                    while not self._is_gone:
+                        self._readable.clear()
+                        await self._readable.wait()
+
     def close(self) -> None:
         """Close the connection in order; what was written still arrives."""
         self._transport.close()
+
+
+def _head(status: int, headers: Headers) -> h11.Response:
+    """Return an answer's status and headers. Raises: ValueError for what HTTP cannot carry."""
+    try:
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return h11.Response(status_code=status, headers=fields)
+    except h11.LocalProtocolError as error:
+        raise ValueError(f"expected a status and headers of HTTP: {error}") from error

@@ -7,7 +7,6 @@ process are not its business.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from collections import deque
@@ -17,7 +16,7 @@ from penstock.infra.runtime_api.extensions import Extension, Extensions
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.log import LogRecord
 from penstock.infra.runtime_api.machine import ManyAtOnce, OneAtATime
-from penstock.infra.runtime_api.refusals import INVALID_MODE, NO_RESTORE, Refusal
+from penstock.infra.runtime_api.refusals import INVALID_MODE, Refusal
 from penstock.infra.runtime_api.running import Running
 
 if TYPE_CHECKING:
@@ -92,13 +91,11 @@ class Environment:
         )
         running = Running(invocation)
         if any(other.invocation.request_id == call.request_id for other in self._all()):
-            running.answer.end(
-                FunctionError.of_platform("Client.DuplicatedInvokeId", "invoke ID already exists")
-            )
+            running.fail("Client.DuplicatedInvokeId", "invoke ID already exists")
             return running
         busy = self.is_initialised and not self._machine.free_pollers
         if busy and self.settings.refuses_when_busy:
-            running.answer.end(FunctionError.of_platform("Runtime.Unavailable", "no idle runtimes"))
+            running.fail("Runtime.Unavailable", "no idle runtimes")
             return running
         self._queue.append(running)
         self.keeper.needed(running)
@@ -131,7 +128,7 @@ class Environment:
             self.begin_clock(running)
             running.invocation.delivered_at = self._now()
             running.log_position = len(self.log.records)
-            self._log(f"START RequestId: {running.invocation.request_id} Version: $LATEST")
+            self.log.note_start(running.invocation.request_id)
             self._tell_extensions(running.invocation)
             self._ready.clear()
             self._wake(poller, running.invocation)
@@ -172,10 +169,10 @@ class Environment:
 
     def poll(self, poller: Hashable) -> Invocation | Refusal | asyncio.Future[Invocation]:
         """Take a request for an event; a future where it has to wait."""
-        self._finish_previous()
         answer = self._machine.poll(poller)
         if answer is not None:
             return answer
+        self._finish_previous()
         self.extensions.open = False
         future = self._wait(poller)
         self._deliver()
@@ -191,6 +188,17 @@ class Environment:
         future = self._wait(poller)
         self._deliver()
         return future
+
+    def not_delivered(self, invocation: Invocation) -> None:
+        """The connection ended before the event had left.
+
+        A classic runtime asks again and gets it; with several slots nobody else may have it.
+        """
+        running = self._running.get(invocation)
+        if self.settings.concurrency is not None and running is not None:
+            self._fail(running, "Sandbox.Failure", "the event could not be sent to the runtime")
+            self._machine.sent(invocation)
+            self._forget_running(running)
 
     def _wait(self, poller: Hashable) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -214,21 +222,12 @@ class Environment:
 
     def _forget_running(self, running: Running) -> None:
         running.stop_clock()
-        self._report(running.invocation)
         running.ended.set()
-        self._running.pop(running.invocation, None)
-
-    def _report(self, invocation: Invocation) -> None:
-        milliseconds = (self._now() - (invocation.delivered_at or 0)) * 1000
-        self._log(f"END RequestId: {invocation.request_id}")
-        self._log(
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms"
-            f"\tBilled Duration: {math.ceil(milliseconds)} ms"
-            f"\tMemory Size: {self.settings.memory_mb} MB"
-        )
-
-    def _log(self, text: str) -> None:
-        self.log.add(LogRecord("platform", text))
+        invocation = running.invocation
+        self._running.pop(invocation, None)
+        if invocation.delivered_at is not None:
+            seconds = self._now() - invocation.delivered_at
+            self.log.note_end(invocation.request_id, seconds, self.settings.memory_mb)
 
     def begin_post(self, step: str, request_id: str, invocation_id: str) -> Running | Refusal:
         """Return what a post (``RESPONSE`` or ``ERROR``) is about."""
@@ -258,6 +257,8 @@ class Environment:
 
     def expire(self, running: Running) -> None:
         """Do what happens at an invocation's deadline, whatever the clock says."""
+        if running.ended.is_set():
+            return
         running.stop_clock()
         if running in self._queue:
             self._queue.remove(running)
@@ -265,16 +266,18 @@ class Environment:
             seconds = running.invocation.call.timeout_s
             message = f"Task timed out after {seconds:.2f} seconds"
             self._fail(running, "Sandbox.Timedout", message)
-        if self.settings.concurrency is not None:
-            self._machine.expire(running.invocation)
-            self._forget_running(running)
-        else:
+        if self.settings.concurrency is None:
             self.keeper.timed_out()
+            return
+        self._machine.expire(running.invocation)
+        self._forget_running(running)
+        if running.cut_off is not None:
+            running.cut_off()
 
     def _fail(self, running: Running, error_type: str, message: str) -> None:
         request_id = running.invocation.request_id
         text = f"RequestId: {request_id} Error: {message}"
-        self._log(f"{request_id} {message}")
+        self.log.add(LogRecord("platform", f"{request_id} {message}"))
         running.answer.end(FunctionError.of_platform(error_type, text))
 
     def fail_init(self, error: FunctionError) -> Refusal | None:
@@ -289,19 +292,14 @@ class Environment:
         """Give the failure of an initialisation to the invocation that waits, if there is one."""
         self._init_has_failed = True
         self.init_error = error
-        if self._queue:
-            running = self._queue.popleft()
-            running.stop_clock()
-            running.answer.end(error)
-            running.ended.set()
+        if self._queue and not self.is_initialised:
+            self._queue.popleft().end(error)
             self.init_error = None
 
-    # SnapStart
+    # SnapStart, which classic functions have only
 
     def poll_restore(self, poller: Hashable) -> Refusal | asyncio.Future[Any]:
         """Take the request that waits for the restored snapshot."""
-        if not (self.settings.snap_start and isinstance(self._machine, OneAtATime)):
-            return NO_RESTORE
         if refusal := self._machine.restore_poll():
             return refusal
         self._restore_poller = poller
@@ -315,7 +313,7 @@ class Environment:
         Raises: RuntimeError if there is none.
         """
         poller = self._restore_poller
-        if poller is None or not isinstance(self._machine, OneAtATime):
+        if poller is None:
             raise RuntimeError("expected a runtime that waits at /restore/next, got none")
         self._restore_poller = None
         self._machine.restored()
@@ -325,8 +323,6 @@ class Environment:
 
     def fail_restore(self, error: FunctionError) -> Refusal | None:
         """Take the runtime's report that its work after the restore failed."""
-        if not (self.settings.snap_start and isinstance(self._machine, OneAtATime)):
-            return NO_RESTORE
         if refusal := self._machine.restore_failed():
             return refusal
         self._end_init(error)
@@ -357,6 +353,13 @@ class Environment:
             future.cancel()
         self._waiting.clear()
         self._renew()
+
+    def close(self) -> None:
+        """End everything that has not ended yet, with an error."""
+        message = "the execution environment has been shut down"
+        self.end_runtime("Sandbox.Failure", message, replaced=True)
+        while self._queue:
+            self._queue.popleft().fail("Sandbox.Failure", message)
 
     @staticmethod
     def _now() -> float:

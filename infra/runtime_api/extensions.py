@@ -70,7 +70,7 @@ class Extensions:
             allowed = allowed | {"SHUTDOWN"}
         for event in events:
             if event not in allowed:
-                return _refused("InvalidEventType", f"{event}: ErrorInvalidEventType")
+                return _refused("InvalidEventType", self._reason(event))
         if not self.open:
             return _refused("RegistrationClosed", "Extension registration closed already")
         if any(extension.name == name for extension in self._by_identifier.values()):
@@ -80,6 +80,13 @@ class Extensions:
         extension = Extension(name, frozenset(events), external=external)
         self._by_identifier[extension.identifier] = extension
         return extension
+
+    def _reason(self, event: str) -> str:
+        if not self._invoke_events:
+            return "No events allowed for internal extensions"
+        if event == "SHUTDOWN":
+            return "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"
+        return f"{event}: ErrorInvalidEventType"
 
     def find(self, identifier: str) -> Extension | Refusal:
         """Return the extension that a request's ``Lambda-Extension-Identifier`` names."""

@@ -176,7 +176,10 @@ class Faults:
         if injection is None:
             return
         if trap := injection.trap:
-            connection.inbound_trap = connection.outbound_trap = trap
+            if request.method == "GET":
+                connection.outbound_trap = trap
+            else:
+                connection.inbound_trap = trap
             return
         if isinstance(injection.fault, Status) and not injection.fault.early:
             await request.body()

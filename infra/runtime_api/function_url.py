@@ -118,51 +118,80 @@ def read_answer(payload: bytes) -> tuple[int, Headers, bytes]:
 
 
 async def _stream(running: Running, request: Request, connection: Connection) -> None:
-    """Pass a stream on as it comes; one that fails is broken off, as HTTP has no other way."""
+    """Pass a stream on as it comes."""
     answer = running.answer
     await answer.begun()
-    head: prelude.Prelude | None = None
-    parser = prelude.PreludeParser()
-    if answer.content_type != prelude.CONTENT_TYPE:
-        head = prelude.Prelude(200, [("content-type", "application/octet-stream")])
-    has_begun = False
+    has_prelude = answer.content_type == prelude.CONTENT_TYPE
+    response = _StreamedResponse(request, connection, has_prelude=has_prelude)
     try:
         async for piece in answer.pieces():
-            body = piece if head else parser.feed(piece)
-            if not has_begun and (found := head or parser.prelude):
-                await _begin_stream(found, request, connection)
-                has_begun = True
-            if body and has_begun and _takes_body(head or parser.prelude, request):
-                await connection.send(body)
-        if head is None and answer.error is None:
-            parser.end()
+            await response.write(piece)
+        if answer.error is None:
+            await response.end()
     except ValueError:
         answer.abandon()
         await _fail(connection, 502, "Internal Server Error")
         return
-    if answer.error is not None and has_begun:
-        raise ConnectionGone("the function failed in the middle of its stream")
-    if not has_begun:
-        if answer.error is not None or head is None:
-            await _fail(connection, 502, "Internal Server Error")
+    if answer.error is not None:
+        await response.break_off()
+
+
+class _StreamedResponse:
+    """A response that begins as soon as its head is complete.
+
+    What is not marked as having a head of its own passes as it is.
+    """
+
+    def __init__(self, request: Request, connection: Connection, *, has_prelude: bool) -> None:
+        self._method = request.method
+        self._connection = connection
+        self._parser = prelude.PreludeParser() if has_prelude else None
+        self._has_begun = False
+        self._takes_body = True
+
+    async def write(self, piece: bytes) -> None:
+        """Send what can be sent of a piece of the stream.
+
+        Raises: ValueError for a head that HTTP cannot carry; ConnectionGone.
+        """
+        body = piece if self._parser is None else self._parser.feed(piece)
+        if not self._has_begun:
+            await self._begin()
+        if body and self._has_begun and self._takes_body:
+            await self._connection.send(body)
+
+    async def _begin(self) -> None:
+        head: prelude.Prelude | None = prelude.Prelude(200, [])
+        if self._parser is not None:
+            head = self._parser.prelude
+        if head is None:
             return
-        await _begin_stream(head, request, connection)
-    await connection.end()
+        headers = [
+            (f"x-amzn-remapped-{name}" if name.lower() == "content-length" else name, value)
+            for name, value in _unframed(head.headers)
+        ]
+        headers = _with_content_type(headers, "application/octet-stream")
+        self._takes_body = self._method != "HEAD" and head.status not in _BODILESS
+        framing = [("transfer-encoding", "chunked")] if self._takes_body else []
+        await self._connection.begin(head.status, headers + framing)
+        self._has_begun = True
 
+    async def end(self) -> None:
+        """End the response. Raises: ValueError if its head never came; ConnectionGone."""
+        if self._parser is not None:
+            self._parser.end()
+        if not self._has_begun:
+            await self._begin()
+        await self._connection.end()
 
-def _takes_body(head: prelude.Prelude | None, request: Request) -> bool:
-    return head is not None and request.method != "HEAD" and head.status not in _BODILESS
+    async def break_off(self) -> None:
+        """Tell the client of a failure, in the one way that HTTP has left.
 
-
-async def _begin_stream(head: prelude.Prelude, request: Request, connection: Connection) -> None:
-    headers = [
-        ("x-amzn-remapped-content-length" if name.lower() == "content-length" else name, value)
-        for name, value in _unframed(head.headers)
-    ]
-    headers = _with_content_type(headers, "application/octet-stream")
-    if _takes_body(head, request):
-        headers.append(("transfer-encoding", "chunked"))
-    await connection.begin(head.status, headers)
+        Raises: ConnectionGone.
+        """
+        if self._has_begun:
+            raise ConnectionGone("the function failed in the middle of its stream")
+        await _fail(self._connection, 502, "Internal Server Error")
 
 
 def _unframed(headers: Headers) -> Headers:

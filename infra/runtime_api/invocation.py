@@ -26,7 +26,8 @@ class FunctionError:
     @classmethod
     def of_platform(cls, error_type: str, message: str) -> FunctionError:
         """Return an error that Lambda itself reports."""
-        body = json.dumps({"errorType": error_type, "errorMessage": message})
+        error = {"errorType": error_type, "errorMessage": message}
+        body = json.dumps(error, separators=(",", ":"))
         return cls(error_type, body.encode())
 
     def json(self) -> Any:

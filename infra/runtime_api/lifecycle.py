@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INTERNAL_SHUTDOWN_S: Final = 0.5
 _EXTERNAL_SHUTDOWN_S: Final = 2.0
 _RUNTIME_SHARE: Final = 0.15
+_TURNS_TO_SEND: Final = 3
 
 
 class LifeCycle:
@@ -36,7 +37,6 @@ class LifeCycle:
         self._cut_off = cut_off
         self._environ: Mapping[str, str] = {}
         self.process: FunctionProcess | None = None
-        self._watcher: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_took_too_long = False
@@ -68,6 +68,8 @@ class LifeCycle:
             self._starting = None
             self._environment.end_runtime("Runtime.InvalidEntrypoint", str(error))
             return
+        if self._closing:
+            self.process.signal(signal.SIGKILL)
         if not self._init_took_too_long:
             loop = asyncio.get_running_loop()
             self._init_timer = loop.call_later(self._settings.init_seconds, self._init_timed_out)
@@ -127,12 +129,16 @@ class LifeCycle:
 
     def idle(self) -> None:
         """Stop the process where it is, as Lambda does between two invocations."""
-        if self._settings.freeze and self.process is not None:
+        if self._freezes and self.process is not None:
             self.process.signal(signal.SIGSTOP)
 
     def _thaw(self) -> None:
-        if self._settings.freeze and self.process is not None:
+        if self._freezes and self.process is not None:
             self.process.signal(signal.SIGCONT)
+
+    @property
+    def _freezes(self) -> bool:
+        return self._settings.freeze and self._settings.concurrency is None
 
     async def shut_down(self, reason: str = "spindown") -> None:
         """End the runtime as Lambda does: told so if an extension has registered, else at once."""
@@ -156,6 +162,8 @@ class LifeCycle:
             self._environment.publish(
                 {"eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline_ms}
             )
+            for _ in range(_TURNS_TO_SEND):
+                await asyncio.sleep(0)
         if self.process is not None:
             self._log("the runtime is killed")
             self.process.signal(signal.SIGKILL)
@@ -174,6 +182,6 @@ def _ending(status: int) -> str:
     if status == 0:
         return "Runtime exited without providing a reason"
     if status < 0:
-        name = signal.Signals(-status).name.removeprefix("SIG").lower()
-        return f"Runtime exited with error: signal: {'killed' if name == 'kill' else name}"
+        name = "killed" if status == -signal.SIGKILL else signal.strsignal(-status)
+        return f"Runtime exited with error: signal: {str(name).lower()}"
     return f"Runtime exited with error: exit status {status}"

@@ -22,7 +22,7 @@ from penstock.infra.runtime_api.server import HOST, Server
 from penstock.infra.runtime_api.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
     from penstock.infra.runtime_api.running import Running
@@ -113,13 +113,19 @@ class LocalRuntimeAPI:
     """AWS's half of the Runtime API for one function; an async context manager.
 
     Takes the fields of ``Settings``. With a ``command`` it starts the runtime; else ``environ`` is
-    what a runtime has to be given, and ``address`` is where it finds the API.
+    what a runtime has to be given, and ``address`` is where it finds the API. ``echo_log`` writes
+    the function's log to standard error as it comes.
     """
 
-    def __init__(self, command: Any = None, **options: Any) -> None:
-        folder = Path(options.pop("folder", None) or Path.cwd())
-        echo_log = options.pop("echo_log", False)
-        self.settings = Settings(command=command, folder=folder, **options)
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        *,
+        folder: Path | str = ".",
+        echo_log: bool = False,
+        **options: Any,
+    ) -> None:
+        self.settings = Settings(command=command, folder=Path(folder).absolute(), **options)
         self.log = FunctionLog(echo=echo_log)
         self._environment = Environment(self.settings, self.log)
         self._faults = Faults()
@@ -143,6 +149,7 @@ class LocalRuntimeAPI:
 
     async def __aexit__(self, *_: object) -> None:
         await self._life.shut_down()
+        self._environment.close()
         for server in self._servers:
             await server.close()
         if self._log_socket:

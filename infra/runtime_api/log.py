@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import sys
 from dataclasses import dataclass
@@ -77,6 +78,19 @@ class FunctionLog:
             sys.stderr.write(_line(record))
             sys.stderr.flush()
         self._grown.set()
+
+    def note_start(self, request_id: str) -> None:
+        """Write the line with which Lambda begins an invocation."""
+        self.add(LogRecord("platform", f"START RequestId: {request_id} Version: $LATEST"))
+
+    def note_end(self, request_id: str, seconds: float, memory_mb: int) -> None:
+        """Write the lines with which Lambda ends an invocation."""
+        self.add(LogRecord("platform", f"END RequestId: {request_id}"))
+        report = (
+            f"REPORT RequestId: {request_id}\tDuration: {seconds * 1000:.2f} ms"
+            f"\tBilled Duration: {math.ceil(seconds * 1000)} ms\tMemory Size: {memory_mb} MB"
+        )
+        self.add(LogRecord("platform", report))
 
     @property
     def text(self) -> str:

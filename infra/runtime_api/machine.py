@@ -74,10 +74,6 @@ class Machine(Protocol):
     """What both kinds of runtime have in common."""
 
     @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-
-    @property
     def free_pollers(self) -> int:
         """How many invocations could be delivered right now."""
 
@@ -102,6 +98,15 @@ class Machine(Protocol):
     def init_failed(self) -> Refusal | None:
         """Take a report that the initialisation failed."""
 
+    def restore_poll(self) -> Refusal | None:
+        """Take the request that waits for the restored snapshot."""
+
+    def restored(self) -> None:
+        """Take note that the snapshot has been restored."""
+
+    def restore_failed(self) -> Refusal | None:
+        """Take a report that the work after a restore failed."""
+
 
 def _stale(invocation: Invocation, invocation_id: str) -> bool:
     return bool(invocation_id) and invocation_id != invocation.invocation_id
@@ -114,11 +119,6 @@ class OneAtATime:
         self.state = State.STARTED
         self._pollers: deque[Hashable] = deque()
         self._current: Invocation | None = None
-
-    @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-        return bool(self._pollers) or self._current is not None
 
     @property
     def free_pollers(self) -> int:
@@ -164,9 +164,7 @@ class OneAtATime:
     def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation | Refusal:
         """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about."""
         current = self._current
-        if current is None:
-            return wrong_state(self.state, _WANTED[step])
-        if request_id != current.request_id:
+        if current is None or request_id != current.request_id:
             return INVALID_REQUEST_ID
         if _stale(current, invocation_id):
             return INVOKE_TIMEOUT
@@ -205,13 +203,7 @@ class ManyAtOnce:
         self._running: dict[str, Invocation] = {}
         self._posting: set[str] = set()
         self._timed_out: set[str] = set()
-        self._asked = False
         self._failed = False
-
-    @property
-    def initialised(self) -> bool:
-        """Whether the runtime has asked for an event since it was started."""
-        return self._asked
 
     @property
     def free_pollers(self) -> int:
@@ -222,7 +214,6 @@ class ManyAtOnce:
         """Return a refusal if as many requests wait already as there are slots; else None."""
         if len(self._pollers) >= self._slots:
             return TOO_MANY_POLLERS
-        self._asked = True
         self._pollers.append(poller)
         return None
 
@@ -268,8 +259,18 @@ class ManyAtOnce:
 
     def init_failed(self) -> Refusal | None:
         """Take the first report that the initialisation failed; those of others are refused."""
-        if self._failed or self._asked:
-            current = State.INIT_FAILED if self._failed else State.READY
-            return wrong_state(current, State.INIT_FAILED)
+        if self._failed:
+            return wrong_state(State.INIT_FAILED, State.INIT_FAILED)
         self._failed = True
         return None
+
+    def restore_poll(self) -> Refusal:
+        """Refuse: there are no snapshots here."""
+        return wrong_state(State.STARTED, State.RESTORE_READY)
+
+    def restored(self) -> None:
+        """Nothing: there are no snapshots here."""
+
+    def restore_failed(self) -> Refusal:
+        """Refuse: there are no snapshots here."""
+        return wrong_state(State.STARTED, State.RESTORE_FAILED)

@@ -43,7 +43,7 @@ def _without_cause(body: bytes) -> bytes:
         kept = {key: posted[key] for key in _ERROR_KEYS if key in posted}
     except (ValueError, TypeError):
         return b'{"errorMessage":"Invalid error body","errorType":"Runtime.Unknown"}'
-    return json.dumps(kept).encode()
+    return json.dumps(kept, separators=(",", ":")).encode()
 
 
 def trailer_error(request: Request) -> FunctionError | None:

@@ -40,7 +40,6 @@ TOO_LARGE: Final = Refusal(
     f"Exceeded maximum allowed payload size ({ANSWER_LIMIT_BYTES} bytes).",
 )
 TOO_MANY_POLLERS: Final = Refusal(500, "InternalServerError", "Internal Server Error")
-NO_RESTORE: Final = Refusal(404, "NotFound", "404 page not found")
 
 
 def wrong_state(current: str, wanted: str) -> Refusal:

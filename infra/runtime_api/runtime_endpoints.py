@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _RUNTIME: Final = "/2018-06-01"
 _INVOCATION: Final = f"{_RUNTIME}/runtime/invocation/"
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
 class RuntimeEndpoints:
@@ -52,16 +53,20 @@ class RuntimeEndpoints:
             **others,
             f"{_RUNTIME}/runtime/invocation/next": ("GET", "next", self._next),
             f"{_RUNTIME}/runtime/init/error": ("POST", "init/error", self._init_error),
-            f"{_RUNTIME}/runtime/restore/next": ("GET", "restore/next", self._restore_next),
-            f"{_RUNTIME}/runtime/restore/error": ("POST", "restore/error", self._restore_error),
             f"{_RUNTIME}/ping": ("GET", "ping", self._ping),
         }
+
+        if environment.settings.snap_start:
+            self._routes |= {
+                f"{_RUNTIME}/runtime/restore/next": ("GET", "restore/next", self._restore_next),
+                f"{_RUNTIME}/runtime/restore/error": ("POST", "restore/error", self._restore_error),
+            }
 
     async def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request. Raises: ConnectionGone when there is nobody to answer any more."""
         found = self._find(request.path)
         if found is None:
-            await connection.answer(404, b"404 page not found\n", [("Content-Type", "text/plain")])
+            await connection.answer(404, b"404 page not found\n", [_TEXT])
             return
         method, place, endpoint = found
         if request.method != method:
@@ -97,7 +102,11 @@ class RuntimeEndpoints:
             return
         if isinstance(found, asyncio.Future):
             found = await wait_for_event(self._environment, found, connection)
-        await connection.answer(200, found.call.payload, found.headers())
+        try:
+            await connection.answer(200, found.call.payload, found.headers())
+        except BaseException:
+            self._environment.not_delivered(found)
+            raise
 
     def _begin(self, step: str, request: Request) -> Running | Refusal:
         request_id = unquote(request.path[len(_INVOCATION) :].split("/")[0])
@@ -114,12 +123,15 @@ class RuntimeEndpoints:
             self._environment.refuse_mode(found)
             await refuse(connection, INVALID_MODE)
             return
+        found.cut_off = connection.close
         try:
             await self._faults.meet("response", request, connection)
             refusal = await self._take_answer(found, request, streamed=mode == "streaming")
         except (ConnectionGone, FaultAnswered) as error:
             self._environment.end_post(found, _failure(error))
             raise
+        finally:
+            found.cut_off = None
         await (refuse(connection, refusal) if refusal else accept(connection))
 
     async def _take_answer(
@@ -193,7 +205,7 @@ class RuntimeEndpoints:
         await (refuse(connection, refusal) if refusal else accept(connection))
 
     async def _ping(self, _: Request, connection: Connection) -> None:
-        await connection.answer(200, b"pong", [("Content-Type", "text/plain; charset=utf-8")])
+        await connection.answer(200, b"pong", [_TEXT])
 
 
 def _failure(error: ConnectionGone | FaultAnswered) -> FunctionError:

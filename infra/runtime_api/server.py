@@ -66,6 +66,7 @@ class Server:
             while request := await connection.next_request():
                 await self._handle(request, connection)
                 await connection.discard_rest(request)
+            await connection.linger()
         except ConnectionGone:
             pass
         finally:

@@ -40,6 +40,8 @@ class Settings:
 
     Units: seconds; ``init_limit_s`` None is Lambda's own limit. ``shutdown_s`` None is Lambda's:
     0.5 with internal extensions only, 0.3 of 2 with external ones.
+
+    Raises: ValueError for settings that Lambda does not have.
     """
 
     command: Sequence[str] | None = None
@@ -64,6 +66,14 @@ class Settings:
     init_limit_s: float | None = None
     shutdown_s: float | None = None
     external_extensions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"expected one slot at least, got concurrency={self.concurrency}")
+        if self.concurrency is not None and self.snap_start:
+            raise ValueError(
+                "expected snap_start without concurrency: Lambda has no such functions"
+            )
 
     @property
     def function_arn(self) -> str:

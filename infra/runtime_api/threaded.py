@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from penstock.infra.runtime_api.local import LocalRuntimeAPI
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
 
@@ -24,7 +24,7 @@ class ThreadedRuntimeAPI:
     and ``settings`` may be read from here, its coroutines are run by ``run``.
     """
 
-    def __init__(self, command: Any = None, **options: Any) -> None:
+    def __init__(self, command: Sequence[str] | None = None, **options: Any) -> None:
         self._arguments = (command, options)
         self.api: LocalRuntimeAPI
         self._loop: asyncio.AbstractEventLoop
@@ -84,10 +84,17 @@ class ThreadedRuntimeAPI:
         finally:
             self.run(chunks.aclose())
 
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function in the thread and return its result, as for ``injection.release``.
+
+        What belongs to the event loop may be touched in its thread only.
+        """
+
+        async def call() -> Result:
+            return function(*arguments)
+
+        return self.run(call())
+
     def inject(self, place: Place, fault: Fault, *, times: int = 1) -> Injection:
         """Let the next ``times`` requests at a place meet a fault."""
-
-        async def inject() -> Injection:
-            return self.api.inject(place, fault, times=times)
-
-        return self.run(inject())
+        return self.call(lambda: self.api.inject(place, fault, times=times))

@@ -92,6 +92,8 @@ def test_several_lines_of_forwarded_addresses_end_with_the_balancers_own(
     lines = ["203.0.113.66", "203.0.113.67, 192.0.2.1"]
     event = alb(multiValueHeaders={"x-forwarded-for": lines})
     assert function.read(event)["client"] == ("192.0.2.1", 0)
+    clients = [function.read(event, trusted_hops=hops)["client"] for hops in (2, 3, 4)]
+    assert clients == [("203.0.113.67", 0), ("203.0.113.66", 0), None]
 
 
 @pytest.mark.parametrize(("hops", "host"), [(1, "c"), (2, "b"), (3, "a")])
@@ -180,6 +182,17 @@ def test_many_cookies_leave_under_as_many_spellings(function: Function, count: i
     assert {name.lower() for name in answer["headers"]} == {"set-cookie"}
     got = read_answer("alb", answer).values("set-cookie")
     assert [cookie.decode() for cookie in cookies] == got
+
+
+def test_who_has_to_spell_cookies_is_warned_once(
+    function: Function, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.adapter.sources.alb._warned_of_cookies", False)
+    several = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    for headers in (several[:1], several, several):
+        function.answer(alb(), headers=headers)
+    [record] = caplog.records
+    assert "lambda.multi_value_headers.enabled" in record.getMessage()
 
 
 def test_other_repeated_headers_keep_their_spelling(function: Function) -> None:

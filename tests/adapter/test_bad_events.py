@@ -89,6 +89,26 @@ def test_broken_base64_is_refused_and_nothing_cut_off(
 
 
 @pytest.mark.parametrize("source", SOURCES)
+def test_the_log_has_no_values_of_a_refused_event(
+    function: Function, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "s3cr3t"
+    events = [
+        with_base64(source, f"{secret}%"),
+        with_header(source, "cookie", f"session={secret}\n"),
+        with_header(source, "authorization", {"token": secret}),
+    ]
+    if source in ("http-api", "function-url"):
+        events.append({**event_of(source), "cookies": [f"session={secret}\n"]})
+        events.append({**event_of(source), "cookies": f"session={secret}"})
+        events.append({**event_of(source), "rawQueryString": [f"token={secret}"]})
+    for event in events:
+        assert is_refused(function, source, event)
+    assert len(caplog.records) == len(events)
+    assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_a_last_character_with_spare_bits_is_accepted(function: Function, source: str) -> None:
     assert not is_refused(function, source, with_base64(source, "aGl="))
     assert function.body == b"hi"
@@ -147,6 +167,14 @@ def test_numbers_in_hand_made_events_become_text(
 ) -> None:
     assert not is_refused(function, source, with_header(source, "x-n", value))
     assert [expected] == function.values("x-n")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_lists_within_lists_are_refused(function: Function, source: str) -> None:
+    deep: Any = "1"
+    for _ in range(900):
+        deep = [deep]
+    assert is_refused(function, source, with_header(source, "x-deep", deep))
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import LambdaAdapter
+from penstock.adapter.event_loop import process_loop
 from penstock.infra.gateway import ClientRequest, make_event
 
 if TYPE_CHECKING:
@@ -147,6 +148,21 @@ def test_a_deadline_ends_invocations_where_a_loop_is_running(
     assert answer["statusCode"] == 504
 
 
+def test_who_ignores_the_deadline_is_left_behind_where_a_loop_is_running(
+    context: Callable[..., Context], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()  # until the loop is closed
+
+    adapter = adapter_of(app, deadline_margin=0.02)
+    answer = asyncio.run(adapter.handle(EVENT, context(remaining_ms=20)))
+    assert answer["statusCode"] == 504
+    assert "left behind" in caplog.text
+
+
 def test_who_cancels_an_invocation_cancels_the_application() -> None:
     log: list[str] = []
 
@@ -246,3 +262,17 @@ def test_background_tasks_of_one_invocation_go_on_in_the_next() -> None:
     for _ in range(2):
         assert adapter(EVENT, None)["statusCode"] == 200
     assert log == ["done"]
+
+
+def test_an_application_that_goes_when_told_leaves_no_timer_behind() -> None:
+    """Nothing of one request may speak of it in the log of the next."""
+    adapter = adapter_of(waits_for_the_disconnect, time_limit=0.01)
+    assert adapter(EVENT, None)["statusCode"] == 504
+    loop = process_loop.acquire()
+    process_loop.release()
+    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []  # type: ignore[attr-defined]
+
+
+async def waits_for_the_disconnect(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await receive()

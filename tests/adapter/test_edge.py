@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,10 +107,21 @@ def test_the_client_may_be_unknown(function: Function, address: object) -> None:
     assert function.read(edge(clientIp=address))["client"] is None
 
 
-def test_the_scheme_is_what_cloudfront_says(function: Function) -> None:
-    assert function.read(with_headers(cloudfront_forwarded_proto="http"))["scheme"] == "http"
-    assert function.read(with_headers(cloudfront_forwarded_proto="https"))["scheme"] == "https"
-    assert function.read(with_headers(x_forwarded_proto="http"))["scheme"] == "https"
+@pytest.mark.parametrize(
+    ("kind", "header", "scheme"),
+    [
+        ("origin-request", ("CloudFront-Forwarded-Proto", "http"), "http"),
+        ("origin-request", ("CloudFront-Forwarded-Proto", "https"), "https"),
+        ("origin-request", ("X-Forwarded-Proto", "http"), "https"),
+        # CloudFront adds the header later: here it is a viewer's own.
+        ("viewer-request", ("CloudFront-Forwarded-Proto", "http"), "https"),
+    ],
+)
+def test_the_scheme_is_what_cloudfront_says(
+    function: Function, kind: str, header: tuple[str, str], scheme: str
+) -> None:
+    event = make_event("edge", ClientRequest("GET", "/", (header,)), edge_event_type=kind)
+    assert scheme == function.read(event)["scheme"]
 
 
 def test_the_server_is_the_host_or_the_distribution(function: Function) -> None:
@@ -173,6 +185,17 @@ def test_an_empty_body_has_no_key(function: Function, status: int) -> None:
     assert set(answer) == {"status", "statusDescription", "headers"}
 
 
+@pytest.mark.parametrize("status", [100, 101, 103, 199])
+def test_a_status_that_cloudfront_does_not_take_is_an_error_of_the_application(
+    function: Function, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = function.answer(edge(), status=status, headers=[(b"x-secret", b"1")])
+    assert ("500", []) == (answer["status"], read_answer("edge", answer).values("x-secret"))
+    [record] = caplog.records
+    text = f"request-1: expected a status from 200 to 599, which CloudFront takes, got {status}"
+    assert text in record.getMessage()
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_header_that_cloudfront_refuses_is_left_out(function: Function, name: str) -> None:
     headers = [(name.title().encode(), b"x"), (b"x-kept", b"1")]
@@ -180,6 +203,15 @@ def test_a_header_that_cloudfront_refuses_is_left_out(function: Function, name: 
     assert [("x-kept", "1")] == [
         pair for pair in read_answer("edge", answer).headers if pair[0] != "content-length"
     ]
+
+
+def test_what_is_left_out_is_logged_for_who_wonders(
+    function: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "penstock")
+    function.answer(edge(), headers=[(b"via", b"x"), (b"x-kept", b"1")])
+    [message] = [record.getMessage() for record in caplog.records if "left out" in record.message]
+    assert "via" in message
 
 
 @pytest.mark.parametrize(

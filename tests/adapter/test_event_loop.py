@@ -31,7 +31,7 @@ def body_of(app: Any) -> str:
 @pytest.fixture(autouse=True)
 def own_loop(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A process in which nobody has made an event loop yet."""
-    monkeypatch.setattr(process_loop, "_loop", None)
+    monkeypatch.setattr(process_loop, "current", None)
     asyncio.set_event_loop(None)
     yield
     loop = process_loop.acquire()
@@ -101,6 +101,19 @@ def test_tasks_that_an_application_leaves_behind_get_their_turn() -> None:
     process_loop.release()
     loop.run_until_complete(asyncio.gather(*tasks))
     assert done == [0, 1, 2, 3]
+
+
+def test_what_is_about_to_run_at_the_end_runs_before_the_sandbox_freezes() -> None:
+    done: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+        asyncio.get_running_loop().call_soon(done.append, "closed")
+
+    assert LambdaAdapter(app, lifespan="off")(EVENT)["statusCode"] == 200
+    assert done == ["closed"]
 
 
 def test_timers_and_sockets_of_background_tasks_are_looked_after() -> None:

@@ -126,6 +126,15 @@ def test_a_refusal_says_what_was_expected_and_what_came() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "headers", [[(b"x-a", b"1")] * 1000 + [None], [(b"x-a", b"\n" + b"x" * 10_000)]]
+)
+def test_a_refusal_is_short_whatever_came(headers: Any) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        HTTPExchange().advance({"type": START, "status": 200, "headers": headers})
+    assert len(str(caught.value)) < 300
+
+
 def test_a_refusal_after_the_end_says_so() -> None:
     exchange = exchange_in("complete")
     with pytest.raises(ProtocolError, match="after the end"):

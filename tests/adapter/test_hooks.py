@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import LambdaAdapter, UnsupportedEvent
+from penstock.adapter.sources.payload_1 import RestAPI
 from penstock.infra.gateway import ClientRequest, make_event
 
 if TYPE_CHECKING:
@@ -137,6 +138,20 @@ def test_a_refused_event_is_in_the_access_log(
     function.adapter(access_log=True)(event, function.context)
     [record] = [record for record in access.records if record.name == "penstock.access"]
     assert vars(record)["status"] == 400
+
+
+@pytest.mark.parametrize("raw_path", [None, "/é\n".encode()])
+def test_scopes_of_ones_own_sources_are_in_the_access_log(
+    function: Function, access: pytest.LogCaptureFixture, raw_path: bytes | None
+) -> None:
+    class Source(RestAPI):
+        def read(self, event: Any, settings: Any) -> Any:
+            scope, body = super().read(event, settings)
+            return {**scope, "raw_path": raw_path}, body
+
+    answer = function.adapter(access_log=True, sources=[Source()])(EVENT, function.context)
+    [record] = [record for record in access.records if record.name == "penstock.access"]
+    assert (answer["statusCode"], record.getMessage().isascii()) == (200, True)
 
 
 def test_an_invocation_that_fails_is_in_the_access_log(

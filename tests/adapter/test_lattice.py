@@ -146,7 +146,7 @@ def test_of_several_cookies_version_1_sends_the_last_and_says_so(
 ) -> None:
     answer = function.answer(first(), headers=COOKIES)
     assert answer["headers"] == {"set-cookie": COOKIES[1][1].decode()}
-    assert "set-cookie" in caplog.text
+    assert "request-1: 2 set-cookie headers" in caplog.text
 
 
 def test_of_several_cookies_version_2_sends_all(function: Function) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -13,7 +14,9 @@ from penstock.adapter import EventFailed, UnsupportedEvent
 from penstock.infra.gateway import TRIGGERS, make_trigger_event
 
 if TYPE_CHECKING:
-    from tests.adapter.conftest import Function
+    from collections.abc import Callable
+
+    from tests.adapter.conftest import Context, Function
 
 DATA: dict[str, list[Any]] = {
     "sqs": ["one", "two"],
@@ -114,6 +117,24 @@ def test_without_a_path_events_are_not_taken(function: Function) -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "seen"),
+    [
+        ({"b": "s3cr3t", "a": {"password": "s3cr3t"}}, "a map with the keys a, b;"),
+        ({}, "a map with the keys (none);"),
+        (["s3cr3t"], "list, not a map;"),
+        ("s3cr3t", "str, not a map;"),
+        (None, "NoneType, not a map;"),
+    ],
+)
+def test_what_was_seen_is_named_without_its_values(
+    function: Function, event: Any, seen: str
+) -> None:
+    with pytest.raises(UnsupportedEvent) as caught:
+        function.answer(event)
+    assert (True, False) == (seen in str(caught.value), "s3cr3t" in str(caught.value))
+
+
+@pytest.mark.parametrize(
     ("body", "result"),
     [
         (b'{"state": {"total": 1}}', {"state": {"total": 1}}),
@@ -160,6 +181,31 @@ def test_failures_can_be_chosen(function: Function, failures: Any) -> None:
 @pytest.mark.parametrize("failures", [[404], {500}, range(500, 600), "404,500-599"])
 def test_what_is_not_chosen_is_success(function: Function, failures: Any) -> None:
     assert call(function, status=302, body=b"ok", event_failures=failures) == "ok"
+
+
+@pytest.mark.parametrize("failure", ["raises", "returns", "is late", "answers too much"])
+def test_an_event_that_is_not_answered_is_never_a_success(
+    function: Function, failure: str, context: Callable[..., Context]
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if failure == "raises":
+            raise ValueError("the reason")
+        if failure == "is late":
+            await asyncio.Event().wait()
+        if failure == "answers too much":
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"x" * 6_291_600})
+
+    adapter = function.around(app, events_path="/events", event_failures=[404])
+    with pytest.raises(EventFailed):
+        adapter(SQS, context(remaining_ms=20))
+
+
+def test_the_error_quotes_what_the_application_said_but_no_page(function: Function) -> None:
+    for content_type, quoted in ((b"text/plain", True), (b"text/html; charset=utf-8", False)):
+        with pytest.raises(EventFailed) as caught:
+            call(function, status=500, headers=[(b"content-type", content_type)], body=b"reason")
+        assert ("reason" in str(caught.value)) is quoted
 
 
 def test_an_exception_fails_the_invocation_with_its_cause(function: Function) -> None:

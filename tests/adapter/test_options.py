@@ -28,6 +28,8 @@ DEFAULTS: dict[str, Any] = {
     "raise_errors": False,
     "time_limit": None,
     "deadline_margin": 0.15,
+    "invoke_mode": "buffered",
+    "stream_deadline_margin": 0.3,
     "access_log": False,
 }
 # Text of the environment, the argument of the same meaning, and another argument.
@@ -48,6 +50,8 @@ VALUES: dict[str, list[tuple[str, Any, Any]]] = {
     "raise_errors": [("1", True, False), ("true", True, False), ("0", False, True)],
     "time_limit": [("28", 28, 0), ("0", 0.0, 1)],
     "deadline_margin": [("0.3", 0.3, 0)],
+    "invoke_mode": [("response_stream", "response_stream", "buffered")],
+    "stream_deadline_margin": [("0.5", 0.5, 0)],
     "access_log": [("1", True, False), ("false", False, True)],
 }
 BAD: dict[str, list[Any]] = {
@@ -64,6 +68,8 @@ BAD: dict[str, list[Any]] = {
     "raise_errors": ["yes", "", 2, [True]],
     "time_limit": ["-1", "x", -0.5, [1]],
     "deadline_margin": ["-1", "x", float],
+    "invoke_mode": ["stream", "", "BUFFERED", 1, ["buffered"]],
+    "stream_deadline_margin": ["-1", "x", float],
     "access_log": ["on", 2],
 }
 BAD_CASES = [(name, value) for name, values in BAD.items() for value in values]

@@ -160,7 +160,17 @@ ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/shopusers",
         "",
     ),
-    "the root resource": (rest("/shop", "/shop", domainName=OWN, resource="/"), "/shop", ""),
+    "the root resource": (rest("/shop", "/shop", domainName=OWN, resource="/"), "/shop/", "/shop"),
+    "the root resource and a slash": (
+        rest("/shop/", "/shop/", domainName=OWN, resource="/"),
+        "/shop/",
+        "/shop",
+    ),
+    "the root resource without a mapping": (
+        rest("/", "/", domainName=OWN, resource="/"),
+        "/",
+        "",
+    ),
     "a resource on the own domain of the API": (
         rest("/shop/users", "/shop/users", **PROXY),
         "/shop/users",

@@ -149,6 +149,7 @@ def test_who_ignores_the_cancellation_is_left_behind(
     adapter = door.adapter(app, deadline_margin=0.02)
     assert door.send(adapter, context=soon).status == 504
     assert "left behind" in log.text
+    assert all("request-1" in record.getMessage() for record in log.records)
     assert "test_deadline.py" in log.text
     assert door.send(adapter).status == 200
     release.set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import ProtocolError
+from penstock.infra.gateway import read_answer
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Door
@@ -131,6 +132,11 @@ def test_an_exception_before_the_end_is_a_500(
     [record] = errors.records
     assert "request-1" in record.getMessage()
     assert OOPS in errors.text
+
+
+def test_an_error_in_answer_to_head_has_no_body_either(door: Door) -> None:
+    answer = door.adapter(raising([], ValueError(OOPS)))(door.event(method="HEAD"), door.context)
+    assert (read_answer(door.name, answer).status, answer.get("body", "")) == (500, "")
 
 
 def test_an_exception_after_the_end_keeps_the_answer(

@@ -145,9 +145,18 @@ def test_a_file_that_is_too_large_is_not_read(door: Door, tmp_path: Path) -> Non
     file = tmp_path / "large"
     with file.open("wb") as writer:
         writer.truncate(limit_of(door) + 1)
-    start = {"type": "http.response.start", "status": 200}
-    path = {"type": "http.response.pathsend", "path": str(file)}
-    assert refused(door, door.says([start, path]))
+    raised: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        try:
+            await send({"type": "http.response.pathsend", "path": str(file)})
+        except Exception as error:
+            raised.append(type(error).__name__)
+            raise
+
+    assert refused(door, door.send(door.adapter(app)))
+    assert raised == ["PayloadTooLarge"]
 
 
 def test_the_log_names_request_size_and_limit(door: Door, caplog: pytest.LogCaptureFixture) -> None:

@@ -124,6 +124,16 @@ def test_a_callable_decides_alone(door: Door) -> None:
     assert asked == ["image/x; y=Z", "text/html"]
 
 
+def test_a_callable_that_raises_costs_no_answer(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_text(content_type: str) -> bool:
+        raise LookupError("no such type")
+
+    assert door.is_base64(door.raw(headers=typed("a/b"), body=ASCII, text_types=is_text))
+    assert "no such type" in caplog.text
+
+
 def test_no_body_is_text(door: Door) -> None:
     raw = door.raw(headers=typed("image/png"))
     assert "body" not in raw if door.name == "edge" else raw["body"] == ""

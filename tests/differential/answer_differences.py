@@ -131,7 +131,7 @@ def says_text(case: Case) -> bool:
 def is_encoded(case: Case) -> bool:
     if "content-encoding" in excluded(case):
         return False
-    return bool(set(values(case, "content-encoding")[-1:]) - {"identity", ""})
+    return bool(set(values(case, "content-encoding")) - {"identity", ""})
 
 
 def right_body(answer: dict[str, Any], case: Case) -> dict[str, Any]:

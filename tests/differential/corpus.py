@@ -125,6 +125,9 @@ RESPONSES = (
     Response(200, (TEXT, (b"content-encoding", b"gzip")), (gzip.compress(b"a" * 99, mtime=0),)),
     Response(200, (TEXT, (b"content-encoding", b"br")), (b"\x0b\x02\x80abc"[:2],)),
     Response(200, (TEXT, (b"content-encoding", b"identity")), (b"abc",)),
+    Response(
+        200, (TEXT, (b"content-encoding", b"br"), (b"content-encoding", b"identity")), (b"abc",)
+    ),
     Response(200, (TEXT, (b"Content-Type", b"text/html")), (b"abc",)),
     Response(200, ((b"Content-Type", b"image/png"), TEXT), (b"abc",)),
     Response(200, (TEXT, (b"X-A", b"1"), (b"x-a", b"2"), (b"X-B", b"3"))),

@@ -115,8 +115,9 @@ def right_scheme(case: Case) -> str:
         last = last_value(case, "x-forwarded-proto").split(",")[-1].strip()
         return "http" if last == "http" else "https"
     if case.source == "edge":
+        config = case.event["Records"][0]["cf"].get("config") or {}
         is_http = last_value(case, "cloudfront-forwarded-proto") == "http"
-        return "http" if is_http else "https"
+        return "http" if is_http and config.get("eventType") == "origin-request" else "https"
     domain = str((case.event.get("requestContext") or {}).get("domainName")).split(":")[0]
     local = domain in ("localhost", "127.0.0.1")
     return "http" if local and last_value(case, "x-forwarded-proto") == "http" else "https"
@@ -487,7 +488,7 @@ REQUEST_DIFFERENCES = (
         "scope `scheme`",
         "everywhere",
         "`x-forwarded-proto` as it is, also `https, http`",
-        "`https` on front doors that are TLS only; on an ALB the last item",
+        "`https` on front doors that are TLS only and in viewer requests; on an ALB the last item",
         "A client can write that header, and a scheme is one word.",
         **of_key("scheme", right_scheme, lambda value, case: value != right_scheme(case)),
     ),

@@ -41,7 +41,8 @@ def test_a_folder_named_like_its_framework_does_not_hide_it(name: str) -> None:
     )
     adapter, framework = done.stdout.split()
     assert adapter == "penstock.adapter.adapter"
-    assert framework.partition(".")[0] == {"asgi": "builtins"}.get(name, name)
+    expected = {"asgi": "builtins", "handler": "penstock"}.get(name, name)
+    assert framework.partition(".")[0] == expected
 
 
 class TestFastAPIDocumentation:

@@ -128,9 +128,13 @@ class TestEvent:
             (("alb", "--stage", "prod"), "alb has no stages"),
             (("sqs", "--path", "/"), "--path"),
             (("eventbridge", "--data", "1"), "JSON objects"),
-            (("eventbridge", "--data", "text"), "Expecting value"),
+            (("eventbridge", "--data", "text"), "JSON objects as --data of eventbridge"),
+            (("dynamodb", "--data", "{"), "JSON objects as --data of dynamodb"),
             (("sns", "--data", "a", "--data", "b"), "one item"),
             (("alb", "--header", "no colon"), "'Name: value'"),
+            (("alb", "--header", "a b: c"), "'Name: value'"),
+            (("alb", "--header", "a: b\nc: d"), "'Name: value'"),
+            (("alb", "--method", "GET /"), "an HTTP method"),
             (("alb", "--data", "a", "--data", "b"), "one --data"),
             (("alb", "--data", "@missing"), "missing"),
             (("alb", "--path", "/?a", "--query", "b"), "got both"),
@@ -190,6 +194,14 @@ class TestInvoke:
     def test_a_factory_is_called(self, run: Run, module: Callable[[str], str]) -> None:
         name = module("def make():\n    return lambda event, context: 'made'")
         assert "made" == run("invoke", f"{name}:make", "--factory", "--source", "alb").json
+
+    def test_a_factory_that_is_not_called_is_pointed_out(
+        self, run: Run, module: Callable[[str], str]
+    ) -> None:
+        name = module("def make():\n    return lambda event, context: 'made'")
+        result = run("invoke", f"{name}:make", "--source", "alb")
+        assert (2, "", 1) == (result.code, result.out, result.err.count("\n"))
+        assert "with --factory" in result.err
 
     def test_the_context_is_lambdas(self, run: Run, module: Callable[[str], str]) -> None:
         name = module(
@@ -344,6 +356,12 @@ class TestUsage:
         result = run(*arguments)
         assert (2, "") == (result.code, result.out)
         assert "usage: penstock" in result.err
+
+    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "901", "soon"])
+    def test_a_timeout_is_one_that_lambda_has(self, run: Run, seconds: str) -> None:
+        result = run("invoke", "a:b", "--source", "alb", "--timeout", seconds)
+        assert (2, "") == (result.code, result.out)
+        assert f"expected seconds, 900 at most, got '{seconds}'" in result.err
 
     def test_help_and_version(self, run: Run) -> None:
         assert 0 == run("--help").code

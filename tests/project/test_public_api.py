@@ -16,6 +16,7 @@ import penstock.adapter
 import penstock.adapter.errors
 import penstock.adapter.mangum
 import penstock.infra.gateway
+import penstock.infra.runtime_api
 from penstock.adapter import LambdaAdapter, PenstockError
 from penstock.adapter.settings import OPTIONS
 
@@ -46,7 +47,27 @@ GATEWAY = [
     "make_trigger_event",
     "read_answer",
 ]
-MODULES = ((penstock.adapter, ADAPTER), (penstock.infra.gateway, GATEWAY))
+RUNTIME_API = [
+    "Close",
+    "FunctionError",
+    "FunctionFailed",
+    "FunctionLog",
+    "Hold",
+    "Injection",
+    "Invocation",
+    "LocalRuntimeAPI",
+    "LogRecord",
+    "Pending",
+    "Raw",
+    "Reset",
+    "Status",
+    "ThreadedRuntimeAPI",
+]
+MODULES = (
+    (penstock.adapter, ADAPTER),
+    (penstock.infra.gateway, GATEWAY),
+    (penstock.infra.runtime_api, RUNTIME_API),
+)
 OPTION_NAMES = [
     "lifespan",
     "startup_timeout",

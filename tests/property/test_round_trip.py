@@ -70,9 +70,10 @@ HOP_BY_HOP += ["te", "trailer"]
 OWN_OF_ANSWERS = {*HOP_BY_HOP, "content-length", "content-type", "set-cookie", "content-encoding"}
 
 tokens = st.text(TOKEN, min_size=1, max_size=10)
-values = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12).map(
-    str.strip
-)
+values = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\t"),
+    max_size=12,
+).map(str.strip)
 header_maps = st.dictionaries(
     (tokens | st.sampled_from(DROPPED)).filter(lambda name: not DOORS_OWN.fullmatch(name)),
     st.lists(values, min_size=1, max_size=3),

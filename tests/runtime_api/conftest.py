@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 LIMIT_S = 60
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave AWS's Node.js client out unless it is asked for: npm builds it for a minute."""
+    if "node" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("node")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run coroutine functions on a loop of their own."""

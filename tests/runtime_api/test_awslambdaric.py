@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, ThreadedRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, Hold, LocalRuntimeAPI, ThreadedRuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,6 +188,7 @@ async def test_many_slots_are_many_processes(folder: Path) -> None:
         pending = [api.start({"do": "log"}) for _ in range(3)]
         pids = {await one.result() for one in pending}
         assert len(pids) == 3
+        await api.ready()
         with pytest.raises(FunctionFailed, match="no tea"):
             await api.invoke({"do": "fail"})
 
@@ -207,6 +209,13 @@ def test_from_a_thread_of_its_own(folder: Path) -> None:
         assert b"".join(local.stream({"do": "raw"})) == bytes(range(256))
         with pytest.raises(FunctionFailed, match="no tea"):
             local.invoke({"do": "fail"})
+        hold = local.inject("response", Hold())
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(local.invoke, {"do": "echo"})
+            local.run(hold.reached(), timeout_s=20)
+            assert not answer.done()
+            local.call(hold.release)
+            assert answer.result() == {"do": "echo"}
 
 
 def test_a_thread_that_cannot_start_says_why() -> None:

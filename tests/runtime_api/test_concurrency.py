@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from wire import NEXT, RUNTIME, STREAM, Wire, chunk, error, response
 
-from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, Reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,6 +80,15 @@ async def test_a_connection_that_ends_frees_its_place() -> None:
             await api.invoke(3)
 
 
+async def test_an_event_that_could_not_be_sent_fails_its_invocation() -> None:
+    async with LocalRuntimeAPI(concurrency=1) as api, Wire(api.address) as wire:
+        api.inject("next", Reset(after_bytes=10))
+        pending = api.start("x" * 1000)
+        await wire.send("GET", NEXT)
+        with pytest.raises(FunctionFailed, match=r"Sandbox\.Failure"):
+            await pending.result()
+
+
 async def test_a_late_post_gets_a_410_once_and_the_others_go_on() -> None:
     async with slots() as (api, wires):
         late, other = api.start(1, request_id="late"), api.start(2)
@@ -95,15 +104,18 @@ async def test_a_late_post_gets_a_410_once_and_the_others_go_on() -> None:
         assert await other.result() == 2
 
 
-async def test_a_stream_that_is_too_late_gets_a_410_at_its_next_chunk() -> None:
+async def test_a_stream_that_is_too_late_is_cut() -> None:
     async with slots() as (api, wires):
         pending = api.start(1, request_id="late", streaming=True)
         await wires[0].read_reply()
         await wires[0].send("POST", response("late"), chunk(b"a"), STREAM)
         await pending.begun()
         pending.expire()
-        await wires[0].write(chunk(b"b"))
-        assert (await wires[0].read_reply()).status == 410
+        assert await wires[0].ends() == b""
+        with pytest.raises(FunctionFailed, match=r"Sandbox\.Timedout"):
+            await pending.payload()
+        async with Wire(api.address) as other:
+            assert (await other.post(response("late"), b"1")).status == 410
 
 
 async def test_a_second_answer_is_not_known() -> None:
@@ -139,6 +151,21 @@ async def test_only_the_first_init_error_counts() -> None:
         assert (await wire.post(f"{RUNTIME}/init/error", b'{"n":2}')).status == 403
         assert api.init_error is not None
         assert api.init_error.json() == {"n": 1}
+
+
+async def test_a_worker_that_fails_behind_the_others_costs_nobody_an_invocation() -> None:
+    async with slots() as (api, wires), Wire(api.address) as failing:
+        pending = api.start(1, request_id="r-1")
+        await wires[0].read_reply()
+        assert (await failing.post(f"{RUNTIME}/init/error", b"{}")).status == 202
+        await wires[0].post(response("r-1"), b"1")
+        assert await pending.result() == 1
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"concurrency": 2, "snap_start": True}])
+def test_functions_that_there_are_not(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        LocalRuntimeAPI(**options)
 
 
 async def test_the_environment_says_how_many() -> None:

@@ -39,8 +39,9 @@ async def test_an_early_refusal_comes_before_the_body() -> None:
         api.start({}, request_id="r-1", streaming=True)
         await wire.get(NEXT)
         api.inject("response", Status(403, early=True))
-        await wire.send("POST", response("r-1"), b"", STREAM)
-        assert (await wire.read_head())[0] == 403
+        await wire.send("POST", response("r-1"), chunk(b"x" * 1_000_000), STREAM)
+        assert (await wire.read_reply()).status == 403
+        assert await wire.ends() == b""
 
 
 @pytest.mark.parametrize("place", ["next", "init/error", "restore/next", "extension/register"])

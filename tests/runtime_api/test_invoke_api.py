@@ -174,6 +174,7 @@ async def test_other_paths_and_methods() -> None:
     async with LocalRuntimeAPI() as api, Wire(api.endpoint_url) as wire:
         assert (await wire.post("/2015-03-31/functions")).status == 404
         assert (await wire.get(INVOKE)).status == 405
+        assert (await wire.request("HEAD", "/")).status == 404
 
 
 async def test_headers_are_passed_on() -> None:

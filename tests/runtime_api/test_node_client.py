@@ -65,11 +65,12 @@ async def test_an_error_before_the_stream() -> None:
 
 async def test_an_error_in_mid_stream() -> None:
     async with node() as api:
+        chunks = api.invoke_stream({"parts": ["one"], "then": "fail"})
         received = b""
+        while received != HEAD + b"one":
+            received += await anext(chunks)
         with pytest.raises(FunctionFailed) as failed:
-            async for chunk in api.invoke_stream({"parts": ["one"], "then": "fail"}):
-                received += chunk
-        assert HEAD + b"one" == received
+            await anext(chunks)
         assert failed.value.error.error_type == "Runtime.Unknown"
         assert failed.value.error.json()["errorMessage"] == "no more tea"
 
@@ -109,11 +110,8 @@ async def test_a_handler_that_is_not_there() -> None:
 async def test_boto3_and_an_http_client_read_the_same_stream() -> None:
     async with node() as api, httpx.AsyncClient() as client:
         reply = await client.post(api.function_url, json={"parts": ["one", "two"]})
-        assert (201, "onetwo", "a=1") == (
-            reply.status_code,
-            reply.text,
-            reply.headers["set-cookie"],
-        )
+        assert (201, "onetwo") == (reply.status_code, reply.text)
+        assert reply.headers["set-cookie"] == "a=1"
         lambda_client = boto3.client(
             "lambda",
             endpoint_url=api.endpoint_url,

@@ -92,7 +92,7 @@ async def test_a_framed_log_is_decoded() -> None:
         ("sys.exit(3)", "exit status 3"),
         ("sys.exit(0)", "without providing a reason"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "signal: killed"),
-        ("os.abort()", "signal: abrt"),
+        ("os.abort()", "signal: aborted"),
     ],
 )
 async def test_when_it_ends_the_invocation_fails_and_the_next_starts_it_again(
@@ -208,6 +208,12 @@ threading.Thread(target=tick, daemon=True).start()
         while _state(api.pid) != "T":  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(0)
         assert await api.invoke("os.getpid()") == api.pid
+
+
+async def test_it_may_be_closed_before_the_process_has_begun() -> None:
+    async with LocalRuntimeAPI(COMMAND) as api:
+        pass
+    assert api.pid is None
 
 
 async def test_nothing_is_left_behind() -> None:

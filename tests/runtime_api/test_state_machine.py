@@ -85,7 +85,7 @@ async def test_an_event_that_waited_goes_to_the_request_whose_connection_lives()
 class TestPosts:
     async def test_before_the_first_event(self, post: Post) -> None:
         async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
-            assert refusal(await wire.post(post("any"), b"1")) == WRONG_STATE
+            assert refusal(await wire.post(post("any"), b"1")) == WRONG_ID
 
     async def test_with_an_unknown_id_changes_nothing(self, post: Post) -> None:
         async with running() as (_, wire, pending):
@@ -222,7 +222,7 @@ class TestSizes:
         async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
             headers = {"Content-Length": str(10**9)}
             await wire.send("POST", response("any"), b"", headers)
-            assert refusal(await wire.read_reply()) == WRONG_STATE
+            assert refusal(await wire.read_reply()) == WRONG_ID
 
     async def test_expect_100_continue_is_honoured(self) -> None:
         async with running() as (_, wire, pending):
@@ -246,7 +246,7 @@ class TestDeadline:
             }
             assert await wire.ends() == b""
             async with Wire(api.address) as fresh:
-                assert refusal(await fresh.post(response("r-1"), b"1")) == WRONG_STATE
+                assert refusal(await fresh.post(response("r-1"), b"1")) == WRONG_ID
 
     async def test_it_comes_by_itself(self) -> None:
         async with LocalRuntimeAPI(timeout_s=0.05) as api, Wire(api.address) as wire:
@@ -262,6 +262,28 @@ class TestDeadline:
             pending.expire()
             await pending.ended()
             assert await wire.ends() == b""
+
+
+async def test_what_has_not_ended_fails_when_the_environment_is_closed() -> None:
+    async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
+        delivered, waiting = api.start(1), api.start(2)
+        await wire.get(NEXT)
+    for pending in (delivered, waiting):
+        with pytest.raises(FunctionFailed, match="has been shut down"):
+            await pending.result()
+        await pending.ended()
+
+
+async def test_a_deadline_that_comes_after_the_end_changes_nothing() -> None:
+    async with running() as (api, wire, pending):
+        await wire.post(response("r-1"), b"1")
+        await wire.send("GET", NEXT)
+        await pending.ended()
+        pending.expire()
+        again = api.start(2)
+        assert (await wire.read_reply()).json() == 2
+        await wire.post(response(again.request_id), b"2")
+        assert await again.result() == 2
 
 
 @pytest.mark.parametrize(

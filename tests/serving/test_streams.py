@@ -152,9 +152,7 @@ class TestResponses:
         assert (body, error) == (b"onetwothree", None)
 
     @pytest.mark.parametrize(("status", "length"), [(200, "0"), (204, None), (304, None)])
-    def test_without_a_body(
-        self, ask: Callable[..., Any], status: int, length: str | None
-    ) -> None:
+    def test_without_a_body(self, ask: Callable[..., Any], status: int, length: str | None) -> None:
         prelude, body, error = ask(f"/empty/{status}")
         assert (prelude["statusCode"], body, error) == (status, b"", None)
         assert prelude["headers"].get("content-length") == length
@@ -222,6 +220,7 @@ class TestFlow:
                 stream = api.invoke_stream(get("/many"))
                 first = await anext(stream)
                 assert first
+                assert api.pid is not None
                 before = memory(api.pid)
                 await asyncio.sleep(0.3)
                 assert memory(api.pid) - before < 8 << 20
@@ -243,7 +242,10 @@ class TestFlow:
                 await read(api.invoke_stream(get("/many")))
                 await api.log.wait_for("nobody takes the response any more")
                 _, body, error = await read(api.invoke_stream(get("/seen")))
-                assert (json.loads(body), error) == (["ClientDisconnected", "http.disconnect"], None)
+                assert (json.loads(body), error) == (
+                    ["ClientDisconnected", "http.disconnect"],
+                    None,
+                )
 
         run(main())
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = ("fastapi", "starlette", "django", "litestar", "quart", "asgi")
+EXAMPLES = ("handler", "fastapi", "starlette", "django", "litestar", "quart", "asgi")
 TITLES = {
+    "handler": "penstock",
     "fastapi": "FastAPI",
     "starlette": "Starlette",
     "django": "Django",

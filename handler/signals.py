@@ -1,0 +1,268 @@
+"""Signals on blinker: in connection order, sync and async receivers together, robust on demand.
+
+blinker awaits async receivers one after another, refuses sync and async ones together, and has no
+variant that survives a failing receiver; ``Signal`` adds these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import logging
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod, ref
+
+from blinker import ANY
+from blinker import Signal as BlinkerSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    Receiver = Callable[..., Any]
+
+logger = logging.getLogger("penstock.signals")
+_counter = itertools.count()
+
+
+class Signal(BlinkerSignal):
+    """A signal whose receivers are called ``receiver(signal=..., sender=..., **named)``.
+
+    Results come as ``[(receiver, result), ...]``: sync receivers first, each kind in the order of
+    connection. In the ``robust`` variants an exception is logged and stands in place of its result.
+    """
+
+    def __init__(self, doc: str | None = None) -> None:
+        super().__init__(doc)
+        # When each (receiver, sender) was connected; blinker's own sets keep no order.
+        self._order: dict[tuple[Hashable, Hashable], int] = {}
+        self._uids: dict[tuple[Hashable, Hashable], Any] = {}
+
+    def connect(  # type: ignore[override]
+        self,
+        receiver: Receiver,
+        sender: Any = None,
+        weak: bool = True,  # noqa: FBT001, FBT002
+        dispatch_uid: Hashable = None,
+    ) -> Receiver:
+        """Call ``receiver`` whenever ``sender`` (``None``: anybody) sends.
+
+        Idempotent for the same receiver, or the same ``dispatch_uid``, and sender. ``weak``
+        receivers are forgotten when nothing else holds them.
+        """
+        if not callable(receiver):
+            raise TypeError(f"signal receiver {receiver!r}: expected a callable")
+        if dispatch_uid is not None:
+            known = self._uids.get((dispatch_uid, _key(sender)))
+            if known is not None and known() is not None:
+                return receiver
+            self._uids[dispatch_uid, _key(sender)] = _reference(receiver, weak=weak)
+        super().connect(receiver, ANY if sender is None else sender, weak)
+        self._order.setdefault((_key(receiver), _key(sender)), next(_counter))
+        return receiver
+
+    def disconnect(  # type: ignore[override]
+        self, receiver: Receiver | None = None, sender: Any = None, dispatch_uid: Hashable = None
+    ) -> bool:
+        """Forget the receiver, or the one of ``dispatch_uid``; whether it was connected."""
+        if dispatch_uid is not None:
+            known = self._uids.pop((dispatch_uid, _key(sender)), None)
+            receiver = None if known is None else known()
+        if receiver is None or self._order.pop((_key(receiver), _key(sender)), None) is None:
+            return False
+        if sender is None:
+            # blinker would forget the receiver for every sender, not only for "anybody".
+            self._by_sender[_ANY_ID].discard(_key(receiver))
+            senders = self._by_receiver[_key(receiver)]
+            senders.discard(_ANY_ID)
+            if not senders:
+                super().disconnect(receiver)
+        else:
+            super().disconnect(receiver, sender)
+            if not self._by_receiver[_key(receiver)]:
+                super().disconnect(receiver)
+        return True
+
+    def has_listeners(self, sender: Any = None) -> bool:
+        """Whether anybody would be called."""
+        return bool(self.receivers) and bool(self._live(sender))
+
+    def _live(self, sender: Any) -> list[Receiver]:
+        key, order = _key(sender), self._order
+        found = list(self.receivers_for(sender))
+        if len(found) > 1:
+
+            def position(receiver: Receiver) -> int:
+                one = _key(receiver)
+                last = 1 << 62
+                return min(order.get((one, _ANY_ID), last), order.get((one, key), last))
+
+            found.sort(key=position)
+        return found
+
+    def _split(self, sender: Any) -> tuple[list[Receiver], list[Receiver]]:
+        sync: list[Receiver] = []
+        async_: list[Receiver] = []
+        for receiver in self._live(sender):
+            (async_ if _is_async(receiver) else sync).append(receiver)
+        return sync, async_
+
+    def send(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
+        """Call sync receivers here, then the async ones on a loop; the first error propagates."""
+        return self._send(named.pop("sender", sender), named, robust=False)
+
+    def send_robust(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
+        """Like ``send``; errors are logged and returned in place."""
+        return self._send(named.pop("sender", sender), named, robust=True)
+
+    async def asend(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
+        """Call sync receivers in one hop to the request's thread, async ones concurrently."""
+        if not self.receivers:
+            return []
+        return await self._asend(named.pop("sender", sender), named, robust=False)
+
+    async def asend_robust(self, sender: Any = None, /, **named: Any) -> list[tuple[Receiver, Any]]:
+        """Like ``asend``; errors are logged and returned in place."""
+        if not self.receivers:
+            return []
+        return await self._asend(named.pop("sender", sender), named, robust=True)
+
+    def _send(
+        self, sender: Any, named: dict[str, Any], *, robust: bool
+    ) -> list[tuple[Receiver, Any]]:
+        if not self.receivers:
+            return []
+        sync, async_ = self._split(sender)
+        named = {"signal": self, "sender": sender, **named}
+        results = _call(sync, named, robust=robust)
+        if async_:
+            from asgiref.sync import async_to_sync
+
+            results += async_to_sync(_gather)(async_, named, robust=robust)
+        return results
+
+    async def _asend(
+        self, sender: Any, named: dict[str, Any], *, robust: bool
+    ) -> list[tuple[Receiver, Any]]:
+        sync, async_ = self._split(sender)
+        named = {"signal": self, "sender": sender, **named}
+        results: list[tuple[Receiver, Any]] = []
+        if sync:
+            from penstock.handler.hops import in_request_thread
+
+            results = await in_request_thread(_call, sync, named, robust=robust)
+        if async_:
+            results += await _gather(async_, named, robust=robust)
+        return results
+
+
+def _call(
+    receivers: Iterable[Receiver], named: dict[str, Any], *, robust: bool
+) -> list[tuple[Receiver, Any]]:
+    results: list[tuple[Receiver, Any]] = []
+    for receiver in receivers:
+        try:
+            results.append((receiver, receiver(**named)))
+        except Exception as error:
+            if not robust:
+                raise
+            results.append((receiver, _logged(receiver, error)))
+    return results
+
+
+async def _gather(
+    receivers: list[Receiver], named: dict[str, Any], *, robust: bool
+) -> list[tuple[Receiver, Any]]:
+    if len(receivers) == 1:  # no task, so context variables that it sets survive
+        return [(receivers[0], await _one(receivers[0], named, robust=robust))]
+    context = contextvars.copy_context()
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_guarded(receiver, named), context=context) for receiver in receivers
+        ]
+    for variable, value in context.items():  # what receivers set is seen by whoever sent
+        if variable.get(None) is not value:
+            variable.set(value)
+    results: list[tuple[Receiver, Any]] = []
+    for receiver, task in zip(receivers, tasks, strict=True):
+        value, error = task.result()
+        if error is not None:
+            if not robust:
+                raise error
+            value = _logged(receiver, error)
+        results.append((receiver, value))
+    return results
+
+
+async def _one(receiver: Receiver, named: dict[str, Any], *, robust: bool) -> Any:
+    try:
+        return await receiver(**named)
+    except Exception as error:
+        if not robust:
+            raise
+        return _logged(receiver, error)
+
+
+async def _guarded(receiver: Receiver, named: dict[str, Any]) -> tuple[Any, Exception | None]:
+    # An error must not cancel the other receivers, as it would in a task group.
+    try:
+        return await receiver(**named), None
+    except Exception as error:
+        return None, error
+
+
+def _logged(receiver: Receiver, error: Exception) -> Exception:
+    name = getattr(receiver, "__qualname__", repr(receiver))
+    logger.error("signal receiver %s failed", name, exc_info=error)
+    return error
+
+
+def _is_async(receiver: Receiver) -> bool:
+    return iscoroutinefunction(receiver) or iscoroutinefunction(
+        getattr(receiver, "__call__", None)  # noqa: B004
+    )
+
+
+_ANY_ID = 0  # blinker's key for "anybody"
+
+
+def _key(obj: Any) -> Hashable:
+    """The identity that blinker gives a of a receiver or sender."""
+    if obj is None:
+        return _ANY_ID
+    function = getattr(obj, "__func__", None)
+    if function is not None:
+        return id(function), id(obj.__self__)
+    return obj if isinstance(obj, str | int) else id(obj)
+
+
+def _reference(receiver: Receiver, *, weak: bool) -> Callable[[], Receiver | None]:
+    if not weak:
+        return lambda: receiver
+    return WeakMethod(receiver) if hasattr(receiver, "__func__") else ref(receiver)
+
+
+def receiver(signals: Signal | Iterable[Signal], **options: Any) -> Callable[[Receiver], Receiver]:
+    """Decorator: connect the function to one signal or several; options as in ``connect``."""
+
+    def connect(function: Receiver) -> Receiver:
+        for one in (signals,) if isinstance(signals, Signal) else signals:
+            one.connect(function, **options)
+        return function
+
+    return connect
+
+
+request_started = Signal("A request begins: ``scope``; sender is the handler's class.")
+request_finished = Signal(
+    "A request is over, once and always: ``scope``, ``request``, ``response`` (either may be None)"
+    " and ``outcome``: complete, disconnect, cancelled or error."
+)
+got_request_exception = Signal(
+    "An exception became a 500: ``request``, ``exception``; ``sys.exc_info()`` is set."
+)
+startup = Signal("The lifespan begins: ``state``; sender is the handler's class.")
+shutdown = Signal("The lifespan ends: ``state``; sender is the handler's class.")
+websocket_connected = Signal("A WebSocket was accepted: ``scope``, ``websocket``.")
+websocket_disconnected = Signal("A WebSocket is over: ``scope``, ``websocket``, ``code``.")

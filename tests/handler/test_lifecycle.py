@@ -1,0 +1,456 @@
+"""From the first message to the last signal: C001 to C019."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_calls import END, GONE, Server, exchange, http_scope, parts, run, serve
+
+from penstock.handler import (
+    ASGIHandler,
+    HandlerConfig,
+    Http404,
+    HttpResponse,
+    StreamingHttpResponse,
+    path,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any as Signals  # what conftest's fixture gives
+
+pytestmark = pytest.mark.usefixtures("no_django")
+NO_DISCONNECT = {"penstock": {"no_disconnect": True}}
+
+
+async def hello(request: Any) -> HttpResponse:
+    return HttpResponse("hello", content_type="text/plain")
+
+
+@pytest.mark.conformance("C001")
+def test_text_is_a_start_and_one_body_message() -> None:
+    result = exchange(ASGIHandler(hello))
+    assert [
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"text/plain"), (b"content-length", b"5")],
+        },
+        {"type": "http.response.body", "body": b"hello", "more_body": False},
+    ] == result.out
+    assert result.error is None
+
+
+@pytest.mark.conformance("C002")
+def test_an_unknown_scope_type_is_a_value_error(signals: Signals) -> None:
+    result = exchange(ASGIHandler(hello), type="carrier-pigeon")
+    assert isinstance(result.error, ValueError)
+    assert "carrier-pigeon" in str(result.error)
+    assert ([], 0, []) == (result.out, result.received, signals)
+
+
+@pytest.mark.conformance("C003", "C006")
+def test_order_of_events_on_success(signals: Signals) -> None:
+    events: list[str] = []
+
+    async def view(request: Any) -> HttpResponse:
+        events.append("view")
+        response = HttpResponse("x")
+        response.add_closer(lambda: events.append("closer"))
+        return response
+
+    def on_send(message: dict[str, Any]) -> None:
+        events.append(message["type"])
+
+    handler = ASGIHandler(view)
+    result = exchange(handler, on_send=on_send)
+    assert ["view", "http.response.start", "http.response.body", "closer"] == events
+    assert ["started", "finished"] == signals.names
+    (finished,) = signals.of("finished")
+    assert "complete" == finished["outcome"]
+    assert "GET" == finished["request"].method
+    assert 200 == finished["response"].status_code == result.status
+    assert finished["response"].closed
+
+
+async def missing(request: Any) -> HttpResponse:
+    raise Http404
+
+
+async def broken(request: Any) -> HttpResponse:
+    raise RuntimeError("broken")
+
+
+async def stream(request: Any) -> StreamingHttpResponse:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    return StreamingHttpResponse(content())
+
+
+@pytest.mark.conformance("C004")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("view", [hello, missing, broken, stream])
+def test_finished_is_sent_once(signals: Signals, view: Any, method: str) -> None:
+    exchange(ASGIHandler([path("", view)]), method=method)
+    assert 1 == signals.names.count("finished") == signals.names.count("started")
+    assert ["complete"] == signals.outcomes
+
+
+@pytest.mark.conformance("C004")
+def test_finished_is_sent_once_for_an_unknown_path(signals: Signals) -> None:
+    assert 404 == exchange(ASGIHandler([path("a", hello)]), "/b").status
+    assert ["complete"] == signals.outcomes
+
+
+@pytest.mark.conformance("C005")
+def test_the_sender_is_the_class_of_the_handler(signals: Signals) -> None:
+    class Special(ASGIHandler):
+        pass
+
+    exchange(Special(broken))
+    assert [Special] * 3 == [fields["sender"] for _, fields in signals]
+
+
+@pytest.mark.conformance("C007")
+def test_a_disconnect_before_the_body_is_silent(signals: Signals) -> None:
+    result = exchange(ASGIHandler(hello), messages=[GONE])
+    assert (None, [], []) == (result.error, result.out, signals)
+
+
+@pytest.mark.conformance("C008")
+def test_a_disconnect_within_the_body_is_silent_and_closes_the_spool(signals: Signals) -> None:
+    config = HandlerConfig(file_upload_max_memory_size=10)
+    messages = [*parts(b"x" * 20, b"y", b"z")[:2], GONE]
+    result = exchange(ASGIHandler(hello, config=config), method="POST", messages=messages)
+    assert (None, [], []) == (result.error, result.out, signals)
+    gc.collect()  # an open temporary file would be a ResourceWarning, which is an error here
+
+
+@pytest.mark.conformance("C009")
+def test_context_variables_of_concurrent_requests_are_apart() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+
+    async def main() -> None:
+        both = asyncio.Barrier(2)
+
+        async def view(request: Any) -> HttpResponse:
+            variable.set(request.path)
+            await both.wait()
+            return HttpResponse(variable.get())
+
+        handler = ASGIHandler(view)
+        servers = [Server(), Server()]
+        await asyncio.gather(
+            handler(http_scope("/one"), servers[0].receive, servers[0].send),
+            handler(http_scope("/two"), servers[1].receive, servers[1].send),
+        )
+        assert [b"/one", b"/two"] == [server.result.body for server in servers]
+
+    run(main())
+
+
+@pytest.mark.conformance("C009")
+def test_context_variables_of_a_view_do_not_reach_the_server() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+
+    async def main() -> None:
+        async def view(request: Any) -> HttpResponse:
+            variable.set("leaked")
+            return HttpResponse()
+
+        server = Server()
+        await ASGIHandler(view)(http_scope(), server.receive, server.send)
+        assert "" == variable.get()
+
+    run(main())
+
+
+@pytest.mark.conformance("C010")
+@pytest.mark.parametrize("view", [hello, missing, broken, stream])
+def test_no_task_is_left(view: Any) -> None:
+    exchange(ASGIHandler(view), method="POST", body=b"abc")  # `serve` looks for tasks
+
+
+def cancelled_during(view: Any, **fields: Any) -> tuple[Any, bool]:
+    """Cancel the caller once the view runs; the result, and whether CancelledError came out."""
+
+    async def main() -> tuple[Any, bool]:
+        server = Server()
+        task = asyncio.create_task(serve(ASGIHandler(view.view), http_scope(**fields), server))
+        await view.running.wait()
+        task.cancel()
+        result = await task
+        return result, isinstance(result.error, asyncio.CancelledError)
+
+    return run(main())
+
+
+class Waiting:
+    """A view that waits until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.running = asyncio.Event()
+        self.cancelled = False
+
+    async def view(self, request: Any) -> HttpResponse:
+        self.running.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError
+
+
+@pytest.mark.conformance("C011")
+def test_outer_cancellation_of_an_async_view(signals: Signals) -> None:
+    waiting = Waiting()
+    result, cancelled = cancelled_during(waiting)
+    assert cancelled
+    assert waiting.cancelled
+    assert [] == result.out
+    assert ["cancelled"] == signals.outcomes
+
+
+class Blocking:
+    """A sync view that ends after it was told to, by its own watchdog."""
+
+    def __init__(self) -> None:
+        self.running = asyncio.Event()
+        self.response = HttpResponse("late")
+        self.ended = False
+
+    def view(self, request: Any) -> HttpResponse:
+        loop = request._exchange._loop
+        gate = threading.Event()
+        loop.call_soon_threadsafe(self.running.set)
+        # Opened by the loop two passes after the cancellation has been through.
+        loop.call_soon_threadsafe(lambda: loop.call_later(0.02, gate.set))
+        gate.wait()
+        self.ended = True
+        return self.response
+
+
+@pytest.mark.conformance("C012")
+def test_outer_cancellation_of_a_sync_view_waits_for_its_thread(signals: Signals) -> None:
+    blocking = Blocking()
+    result, cancelled = cancelled_during(blocking)
+    assert cancelled
+    assert blocking.ended
+    assert blocking.response.closed
+    assert [] == result.out
+    assert ["cancelled"] == signals.outcomes
+
+
+@pytest.mark.conformance("C013")
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_a_view_that_raises_cancelled_error_itself_is_a_failure(
+    signals: Signals, mode: str
+) -> None:
+    async def view(request: Any) -> HttpResponse:
+        raise asyncio.CancelledError
+
+    def sync_view(request: Any) -> HttpResponse:
+        raise asyncio.CancelledError
+
+    result = exchange(ASGIHandler(view if mode == "async" else sync_view))
+    assert 500 == result.status
+    assert ["started", "failed", "finished"] == signals.names
+
+
+@pytest.mark.conformance("C014")
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_system_exit_leaves_after_the_clean_up(signals: Signals, kind: type[BaseException]) -> None:
+    async def view(request: Any) -> HttpResponse:
+        raise kind("3")
+
+    async def main() -> None:
+        server = Server()
+        with pytest.raises(kind, match="3"):
+            await ASGIHandler(view)(http_scope(), server.receive, server.send)
+        assert [] == server.result.out
+
+    run(main())
+    assert ["error"] == signals.outcomes
+
+
+@pytest.mark.conformance("C015")
+def test_a_deadline_in_the_past_is_a_504(signals: Signals) -> None:
+    waiting = Waiting()
+
+    async def main() -> Any:
+        extensions = {"penstock": {"deadline": asyncio.get_running_loop().time() - 1}}
+        return await serve(ASGIHandler(waiting.view), http_scope(extensions=extensions), Server())
+
+    result = run(main())
+    assert 504 == result.status
+    assert result.is_complete
+    assert result.error is None
+    assert waiting.cancelled
+    assert ["error"] == signals.outcomes
+
+
+@pytest.mark.conformance("C015")
+def test_the_deadline_does_not_wait_for_a_sync_view(signals: Signals) -> None:
+    """The client gets its 504 while the thread is still busy; the application waits for it."""
+    gate = threading.Event()
+    late = HttpResponse("late")
+
+    def view(request: Any) -> HttpResponse:
+        gate.wait()
+        return late
+
+    def on_send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            gate.set()
+
+    handler = ASGIHandler(view, config=HandlerConfig(response_timeout=0.01))
+    result = exchange(handler, on_send=on_send)
+    assert 504 == result.status
+    assert late.closed
+    assert ["error"] == signals.outcomes
+
+
+@pytest.mark.conformance("C016")
+def test_a_deadline_during_a_stream_aborts_it(signals: Signals) -> None:
+    closed: list[str] = []
+
+    async def content() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            closed.append("generator")
+
+    async def view(request: Any) -> StreamingHttpResponse:
+        return StreamingHttpResponse(content())
+
+    result = exchange(ASGIHandler(view, config=HandlerConfig(response_timeout=0.01)))
+    assert b"first" == result.body
+    assert not result.is_complete
+    assert ["generator"] == closed
+    assert ["error"] == signals.outcomes
+
+
+@pytest.mark.conformance("C017")
+def test_no_disconnect_means_no_further_receive() -> None:
+    async def view(request: Any) -> HttpResponse:
+        await asyncio.sleep(0.02)
+        return HttpResponse("x")
+
+    result = exchange(ASGIHandler(view), extensions=NO_DISCONNECT)
+    assert 1 == result.received
+    assert 200 == result.status
+
+
+def open_files() -> int:
+    """How many this process has open, where the system tells."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+@pytest.mark.conformance("C018")
+def test_a_thousand_requests_leave_nothing_behind() -> None:
+    def sync(request: Any) -> HttpResponse:
+        return HttpResponse(request.body)
+
+    handler = ASGIHandler([path("async", hello), path("sync", sync), path("stream", stream)])
+
+    async def main() -> tuple[int, int, int]:
+        for turn in range(1_000):
+            target = ("/async", "/sync", "/stream", "/none")[turn % 4]
+            await serve(handler, http_scope(target), Server())
+        return threading.active_count(), len(asyncio.all_tasks()), open_files()
+
+    first = run(main())
+    assert first == run(main())
+    assert 1 == handler.threads.size
+
+
+@pytest.mark.parametrize("target", ["/async", "/sync", "/none"])
+def test_a_request_leaves_nothing_to_the_cycle_collector(target: str) -> None:
+    def sync(request: Any) -> HttpResponse:
+        return HttpResponse(request.body)
+
+    handler = ASGIHandler([path("async", hello), path("sync", sync)])
+
+    async def request() -> None:
+        server = Server()
+        await handler(http_scope(target), server.receive, server.send)
+
+    async def main() -> int:
+        for _ in range(3):
+            await request()
+        await asyncio.sleep(0.02)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await request()
+            await asyncio.sleep(0.02)  # until nobody watches them any more
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert run(main()) < 20
+
+
+@pytest.mark.conformance("C019")
+@pytest.mark.parametrize("view", [hello, missing, broken])
+def test_get_response_async_makes_every_failure_a_response(view: Any) -> None:
+    async def middleware_view(request: Any) -> Any:
+        return None
+
+    handler = (
+        ASGIHandler(view, middleware=[lambda get_response: middleware_view], config=HandlerConfig())
+        if view is hello
+        else ASGIHandler(view)
+    )
+    request, _ = handler.create_request(http_scope(), b"")
+    response = run(handler.get_response_async(request))
+    assert response.status_code in {404, 500}
+
+
+@pytest.mark.conformance("C019")
+def test_debug_propagate_exceptions_lets_them_out() -> None:
+    handler = ASGIHandler(broken, config=HandlerConfig(debug_propagate_exceptions=True))
+    result = exchange(handler)
+    assert isinstance(result.error, RuntimeError)
+    assert [] == result.out
+
+
+def test_a_view_that_ignores_its_cancellation_is_left_behind_after_the_grace(
+    signals: Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = asyncio.Event()
+
+    async def view(request: Any) -> HttpResponse:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return HttpResponse("late")
+
+    async def main() -> None:
+        handler = ASGIHandler(view, config=HandlerConfig(disconnect_grace=0.01))
+        server = Server([END, GONE])
+        await handler(http_scope(), server.receive, server.send)
+        assert [] == server.result.out
+        assert 1 == len(handler._abandoned)
+        (task,) = handler._abandoned
+        release.set()
+        await asyncio.wait({task})
+        assert [] == server.result.out
+
+    run(main())
+    assert ["disconnect"] == signals.outcomes
+    assert "left behind" in caplog.text

@@ -1,0 +1,96 @@
+"""What an application does when its response is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from penstock.infra.runtime_api import LocalRuntimeAPI
+
+    Run = Callable[[Coroutine[Any, Any, None]], None]
+    Serve = Callable[..., LocalRuntimeAPI]
+    Get = Callable[..., dict[str, Any]]
+
+BACKGROUND = """
+import asyncio, os
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def work():
+    while not os.path.exists("answer-seen"):
+        await asyncio.sleep(0.01)
+    print("work is done", flush=True)
+
+async def page(request):
+    return PlainTextResponse("hello", background=BackgroundTask(work))
+
+app = Starlette(routes=[Route("/", page)])
+"""
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_answer_does_not_wait_for_it(
+    serve: Serve, run: Run, get: Get, tmp_path: Path, slots: int | None, streams: bool
+) -> None:
+    """It waits for a file that is made when the answer has come."""
+
+    async def main() -> None:
+        async with serve(BACKGROUND, streams=streams, concurrency=slots) as api:
+            pending = api.start(get(), streaming=streams)
+            assert b"hello" in await pending.payload()
+            assert "work is done" not in api.log.text
+            (tmp_path / "answer-seen").touch()
+            await pending.ended()
+            await api.log.wait_for("work is done")
+
+    run(main())
+
+
+def test_it_is_cut_at_the_deadline(serve: Serve, run: Run, get: Get, slots: int | None) -> None:
+    async def main() -> None:
+        async with serve(BACKGROUND, concurrency=slots) as api:
+            pending = api.start(get(), timeout_s=1)
+            assert (await pending.result())["body"] == "hello"
+            await api.log.wait_for("work after the response was cut at the deadline")
+
+    run(main())
+
+
+def test_an_error_in_it_is_logged_and_the_answer_stays(
+    serve: Serve, run: Run, get: Get, slots: int | None
+) -> None:
+    code = BACKGROUND.replace("while not", "raise ValueError('too late')\n    while not")
+
+    async def main() -> None:
+        environ = {"PENSTOCK_RAISE_ERRORS": "1"}
+        async with serve(code, concurrency=slots, environ=environ) as api:
+            assert (await api.invoke(get()))["body"] == "hello"
+            await api.log.wait_for("too late")
+            assert (await api.invoke(get()))["body"] == "hello"
+
+    run(main())
+
+
+def test_tasks_left_behind_are_logged_and_not_awaited(serve: Serve, run: Run) -> None:
+    code = """
+import asyncio
+async def never(): await asyncio.Event().wait()
+async def app(event, context):
+    context.task = asyncio.create_task(never())
+    return "answered"
+"""
+
+    async def main() -> None:
+        async with serve(code) as api:
+            assert await api.invoke(1, request_id="leaves-1") == "answered"
+            await api.log.wait_for("request leaves-1: left a task behind")
+            assert await api.invoke(2) == "answered"
+
+    run(main())

@@ -1,0 +1,17 @@
+"""A file that a server has."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+
+class Served(NamedTuple):
+    """Where it is, and what is in it."""
+
+    url: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
