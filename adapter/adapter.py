@@ -144,6 +144,9 @@ class LambdaAdapter:
         the application answered. Raises: UnsupportedEvent; LifespanError; EventFailed; RuntimeError
         if an event loop is running in this thread (there, await ``handle``).
         """
+        shared = process_loop.shared
+        if shared is not None and not is_loop_running():  # a handler's thread, one of several
+            return asyncio.run_coroutine_threadsafe(self.handle(event, context), shared).result()
         loop = process_loop.acquire()
         try:
             source = self._source_of(event, context)
@@ -224,8 +227,16 @@ class LambdaAdapter:
         the rest. Raises: LifespanError.
         """
         self._lifespan.bind(asyncio.get_running_loop())
+        if self._lifespan.settled:
+            return  # there is none, or it is over
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lifespan.startup(), self._settings.startup_timeout)
+
+    @property
+    def patience(self) -> float:
+        """Seconds before an invocation's deadline at which its application is left behind."""
+        settings = self._settings
+        return min(settings.deadline_margin, settings.stream_deadline_margin) / 2
 
     def close(self) -> None:
         """Run the application's lifespan shutdown; the next invocation would start it again."""
@@ -242,7 +253,7 @@ class LambdaAdapter:
     def _run(self, loop: asyncio.AbstractEventLoop, cycle: HTTPCycle) -> None:
         task = start(loop, cycle.run())
         if not cycle.ended:
-            cycle.watch(task, loop.stop, self._settings.deadline_margin / 2)
+            cycle.watch(task, loop.stop)
             while not cycle.ended:
                 loop.run_forever()
             loop.stop()
@@ -251,7 +262,7 @@ class LambdaAdapter:
     async def _run_inside(self, loop: asyncio.AbstractEventLoop, cycle: HTTPCycle) -> None:
         ended = asyncio.Event()
         task = loop.create_task(cycle.run())
-        cycle.watch(task, ended.set, self._settings.deadline_margin / 2)
+        cycle.watch(task, ended.set)
         try:
             await ended.wait()
         except asyncio.CancelledError:
@@ -312,10 +323,10 @@ class LambdaAdapter:
         if limit and (left is None or limit < left):
             left = limit  # the front door gives up before Lambda does
         deadline = None
+        margin = settings.stream_deadline_margin if streams else settings.deadline_margin
         if left is not None:
-            margin = settings.stream_deadline_margin if streams else settings.deadline_margin
-            # With less time than two margins, half of it is for the application.
-            deadline = loop.time() + left - (margin if left > 2 * margin else left / 2)
+            margin = min(margin, left / 2)  # at least half of the time is the application's
+            deadline = loop.time() + left - margin
         scope["aws.context"] = context
         scope["extensions"] = {
             "http.response.pathsend": {},
@@ -328,10 +339,10 @@ class LambdaAdapter:
         }
         if delivery is not None and transport is not None:
             return delivery.open(
-                transport, event, self.app, self._lifespan, scope, body, deadline, loop
+                transport, event, self.app, self._lifespan, scope, body, deadline, margin / 2, loop
             )
         sink = BufferedSink(source.name, source.answer_limit(event))
-        return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline, loop)
+        return HTTPCycle(self.app, self._lifespan, scope, body, sink, deadline, margin / 2, loop)
 
     def _answer(self, source: EventSource, cycle: HTTPCycle) -> Any:
         scope, reply = cycle.scope, None

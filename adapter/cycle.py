@@ -65,9 +65,10 @@ class HTTPCycle:
     """One request through the application.
 
     Attributes: ``scope``; ``sink``; ``deadline`` (loop clock, seconds; None if there is none);
-    ``began`` (performance counter); and, once it has ``ended``: ``exchange``; ``error``, what the
-    application raised (None if it returned); ``expired``, whether the deadline came first;
-    ``is_broken``, whether the invoker ceased to take the response.
+    ``patience``, the seconds that the application has after its cancellation there, before it is
+    left behind; ``began`` (performance counter); and, once it has ``ended``: ``exchange``;
+    ``error``, what the application raised (None if it returned); ``expired``, whether the deadline
+    came first; ``is_broken``, whether the invoker ceased to take the response.
     """
 
     # Class attributes are the initial values: instances are made for each request.
@@ -86,12 +87,14 @@ class HTTPCycle:
         body: bytes,
         sink: Any,
         deadline: float | None,
+        patience: float,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.began = perf_counter()
         self.scope = scope
         self.sink = sink
         self.deadline = deadline
+        self.patience = patience
         self.exchange = HTTPExchange()
         self._app = app
         self._lifespan = lifespan
@@ -99,17 +102,17 @@ class HTTPCycle:
         self._body: bytes | None = body
         self._waiting: list[asyncio.Future[None]] = []
 
-    def watch(self, task: asyncio.Task[None], done: Callable[[], object], patience: float) -> None:
+    def watch(self, task: asyncio.Task[None], done: Callable[[], object]) -> None:
         """Call ``done`` when the task, which is that of ``run``, has ended or is left behind.
 
-        At the deadline it gets ``http.disconnect`` and is cancelled; if it still runs ``patience``
-        seconds later, it is left behind. Not part of ``run``: most applications end in their first
-        step, and a timer costs more than that.
+        At the deadline it gets ``http.disconnect`` and is cancelled, and left behind when its
+        patience is over. Not part of ``run``: most applications end in their first step, and a
+        timer costs more than that.
         """
         self._task = task
         self._done = done
         if self.deadline is not None:
-            self._timer = self._loop.call_at(self.deadline, self._expire, patience)
+            self._timer = self._loop.call_at(self.deadline, self._expire)
 
     @property
     def subject(self) -> str:
@@ -178,12 +181,12 @@ class HTTPCycle:
                 waiter.set_result(None)
         self._waiting.clear()
 
-    def _expire(self, patience: float) -> None:
+    def _expire(self) -> None:
         self.expired = True
         self.exchange.close()
         self._disconnect()
         # Whoever waits for the disconnect runs first and may still clean up in its own way.
-        self._loop.call_soon(self._cut, patience)
+        self._loop.call_soon(self._cut, self.patience)
 
     def _cut(self, patience: float) -> None:
         if self.ended:

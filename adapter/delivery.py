@@ -58,16 +58,16 @@ class Delivery:
 
     def open(self, transport: Transport, event: Any, *cycle_arguments: Any) -> HTTPCycle:
         """Return the cycle, made of what comes before and after the sink in ``HTTPCycle``."""
-        app, lifespan, scope, body, deadline, loop = cycle_arguments
+        app, lifespan, scope, body, *rest = cycle_arguments
         source = self.source
         cycle: EarlyCycle | StreamingCycle
         if self.streams(transport):
             sink = StreamingSink(source.name, source.prelude_limit, transport)
-            cycle = StreamingCycle(app, lifespan, scope, body, sink, deadline, loop)
+            cycle = StreamingCycle(app, lifespan, scope, body, sink, *rest)
             cycle.make_prelude = self._prelude
         else:
             buffer = BufferedSink(source.name, source.answer_limit(event))
-            cycle = EarlyCycle(app, lifespan, scope, body, buffer, deadline, loop)
+            cycle = EarlyCycle(app, lifespan, scope, body, buffer, *rest)
             cycle.take = self._answer
         cycle.transport = transport
         transport.on_broken = cycle.hang_up

@@ -75,11 +75,13 @@ class EagerLoop(asyncio.SelectorEventLoop):
 class ProcessLoop:
     """Lends the event loop to one caller at a time, between ``acquire`` and ``release``.
 
-    Attributes: ``current``, the loop, None before its first use; ``reserved``, true if penstock's
-    runtime has the process and will start applications on this loop itself.
+    Attributes: ``current``, the loop, None before its first use; ``shared``, the same while it
+    serves several invocations at once, so that nobody can have it alone; ``reserved``, true if
+    penstock's runtime has the process and will start applications on this loop itself.
     """
 
     current: asyncio.AbstractEventLoop | None = None
+    shared: asyncio.AbstractEventLoop | None = None
     reserved = False
 
     def __init__(self) -> None:

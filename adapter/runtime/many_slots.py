@@ -6,9 +6,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime.async_client import AsyncClient
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("penstock")
+
+LEAST_S: Final = 0.1
+"""What the Runtime API has at least to take an answer, at whatever time it was given."""
 
 
 class ManySlots:
@@ -57,7 +61,7 @@ class ManySlots:
         Raises: RuntimeAPIError when no slot can get an event any more; SystemExit and
         KeyboardInterrupt of the function, when all others have ended.
         """
-        loop = asyncio.get_running_loop()
+        loop = process_loop.shared = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.request)
         self._stop.notify = self._hang_up
         tasks = [loop.create_task(self._slot(number)) for number in range(1, self._slots + 1)]
@@ -100,12 +104,19 @@ class ManySlots:
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 self._end(error)  # first, so that no event comes to a process that ends
             transport.fail(error)
+        self._watchdog.release(transport)
         try:
-            await transport.settle()
+            async with asyncio.timeout(max(context.get_remaining_time_in_millis() / 1000, LEAST_S)):
+                await transport.settle()
         except RuntimeAPIError as error:
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
+        except TimeoutError:
+            client.close()
+            logger.error(  # noqa: TRY400
+                "request %s: the Runtime API has not taken the answer by the deadline",
+                invocation.request_id,
+            )
         finally:
-            self._watchdog.release(transport)
             self._under_way.discard(transport)
             contexts.current.set(None)
 

@@ -67,11 +67,11 @@ class OneSlot:
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 ending = error
         self._stop.notify = None
+        self._watchdog.release(transport)
         try:
             transport.settle()
         except RuntimeAPIError as error:
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
-        self._watchdog.release(transport)
         self._tasks_left_behind(invocation.request_id)
         logs.flush()
         if ending is not None:

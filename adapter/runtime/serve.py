@@ -49,7 +49,7 @@ def run(
         from penstock.adapter.runtime import snapstart
 
         snapstart.cross(client, stop=life.stop, start=life.start)
-    watchdog = Watchdog()
+    watchdog = Watchdog(loaded.patience)
     processes.ready()
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         logger.info("sam local cannot stream: each response is sent when it is complete")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from penstock.adapter.adapter import LambdaAdapter
 from penstock.adapter.event_loop import process_loop
+from penstock.adapter.runtime.calls import MARGIN_S
 from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ class Target:
     """What answers the events.
 
     Attributes: ``kind``, "adapter" for a LambdaAdapter (``handler`` is one then), "async" for a
-    coroutine function of (event, context), "sync" for any other callable of these.
+    coroutine function of (event, context), "sync" for any other callable of these; ``patience``,
+    the seconds before the deadline at which an invocation of it is left behind.
     """
 
-    __slots__ = ("handler", "kind")
+    __slots__ = ("handler", "kind", "patience")
 
     def __init__(self, kind: Kind, handler: Any) -> None:
         self.kind = kind
         self.handler = handler
+        self.patience = handler.patience if kind == "adapter" else MARGIN_S / 2
 
 
 def load(name: str | None = None, *, factory: bool | None = None) -> Target:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-MARGIN_S: Final = 0.05
+MARGIN: Final = 2 / 3
 """How long before Lambda's deadline an invocation that has not ended counts as stuck.
 
-Everything that listens has been cancelled, and left behind, before that.
+A part of the target's patience: that long before the deadline, everything that listens has been
+cancelled and left behind.
 """
 
 
@@ -30,10 +31,11 @@ class Watchdog:
 
     In the usual case it costs an entry in a dict: the thread sleeps up to a deadline that has
     passed long since when it wakes. Code that holds the interpreter's lock keeps it out as well;
-    then Lambda itself ends the process.
+    then Lambda itself ends the process. ``patience`` is the target's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._margin = MARGIN * patience
         self._due: dict[InvocationTransport, float] = {}
         self._wake = threading.Event()
         self._sleeps_until = -1.0
@@ -41,7 +43,9 @@ class Watchdog:
 
     def watch(self, transport: InvocationTransport, left_s: float) -> None:
         """Watch an invocation, which has ``left_s`` seconds, until ``release``."""
-        due = time.monotonic() + max(left_s - MARGIN_S, left_s / 2)
+        if left_s <= 0:
+            return  # there is nothing to be had for it any more, and others may be at work
+        due = time.monotonic() + max(left_s - self._margin, left_s / 2)
         self._due[transport] = due
         if due < self._sleeps_until:
             self._wake.set()

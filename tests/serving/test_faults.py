@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,15 +48,28 @@ def test_an_event_that_does_not_arrive_whole_is_asked_for_again(
 
 def test_an_api_that_is_away_for_a_moment(serve: Serve, run: Run, slots: int | None) -> None:
     async def main() -> None:
-        async with serve(ECHO, concurrency=slots) as api:
+        # Without the extension, whose connection would be lost with all others.
+        environ = {"PENSTOCK_EXTENSION": "0"}
+        async with serve(ECHO, concurrency=slots, environ=environ) as api:
             first = await api.invoke(1)
             await api.ready()
             async with api.refusing_connections():
                 pass
-            await api.ready()
-            assert [2, first[1]] == await api.invoke(2)
+            # Until it has come back, Managed Instances have no place for an invocation.
+            assert [2, first[1]] == await answered(api, 2)
 
     run(main())
+
+
+async def answered(api: LocalRuntimeAPI, event: Any) -> Any:
+    """Return the answer, asked for until there is a place for the invocation."""
+    while True:
+        try:
+            return await api.invoke(event)
+        except FunctionFailed as failed:
+            if failed.error.error_type != "Runtime.Unavailable":
+                raise
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("status", [403, 500])
