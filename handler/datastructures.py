@@ -125,9 +125,7 @@ class MultiValueDict(dict[Any, Any]):
 def _decoded(query_string: bytes, encoding: str) -> str:
     try:
         return query_string.decode(encoding)
-    except (
-        UnicodeDecodeError
-    ):  # as browsers of old sent them
+    except UnicodeDecodeError:  # as browsers of old sent them
         return query_string.decode("latin-1")
 
 

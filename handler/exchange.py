@@ -69,6 +69,7 @@ class Exchange:
         self._listener: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
         self._wake: asyncio.Future[None] | None = None
         # What leaves the application in the end, the first of these that is there.
         self._fatal: BaseException | None = None
@@ -326,7 +327,7 @@ class Exchange:
             self._wake_up()
         grace = self.handler.config.disconnect_grace
         if grace is not None:
-            self._loop.call_later(grace, self._abandon)
+            self._grace_timer = self._loop.call_later(grace, self._abandon)
 
     def _abandon(self) -> None:
         task = self._task
@@ -369,7 +370,7 @@ class Exchange:
                 else:
                     self._cut("cancelled")
         self._finishing = True
-        for timer in (self._timer, self._watch_timer):
+        for timer in (self._timer, self._watch_timer, self._grace_timer):
             if timer is not None:
                 timer.cancel()
         if task.done() and not task.cancelled():

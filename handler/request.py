@@ -205,9 +205,9 @@ class HttpRequest(Connection):
                 data = await source.aread(-1 if limit is None else limit + 1)
                 self._keep(data)
             elif _on_disk(source):
-                import asyncio
+                from penstock.handler.offloading import in_thread
 
-                return await asyncio.to_thread(lambda: self.body)
+                return await in_thread(getattr, self, "body")
         return self.body
 
     async def aread(self, size: int = -1) -> bytes:
@@ -217,9 +217,9 @@ class HttpRequest(Connection):
             self._read_started = True
             return await stream.aread(size)
         if _on_disk(stream):
-            import asyncio
+            from penstock.handler.offloading import in_thread
 
-            return await asyncio.to_thread(self.read, size)
+            return await in_thread(self.read, size)
         return self.read(size)
 
     async def astream(self) -> AsyncIterator[bytes]:
