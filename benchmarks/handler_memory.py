@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE, PART = 64 << 20, 65_536
+RUNS = 5
 HEAD = (
     b"--boundary\r\n"
     b'Content-Disposition: form-data; name="file"; filename="large.bin"\r\n'
@@ -121,14 +122,17 @@ def main() -> None:
         if case == "file":
             file.truncate(SIZE)
         app = django() if case == "django-upload" else penstock(case, file.name)
-        began = time.perf_counter()
-        size = asyncio.run(request(app, case))  # also imports what is imported on demand
-        seconds = time.perf_counter() - began
+        size = asyncio.run(request(app, case))  # imports what is imported on demand
+        times = []
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            assert size == asyncio.run(request(app, case))
+            times.append(time.perf_counter() - began)
         tracemalloc.start()
         assert size == asyncio.run(request(app, case))
         _, peak = tracemalloc.get_traced_memory()
     assert size in {SIZE, len(str(SIZE))}, size
-    print(json.dumps({"peak_bytes": peak, "seconds": seconds}))
+    print(json.dumps({"peak_bytes": peak, "seconds": min(times)}))
 
 
 if __name__ == "__main__":

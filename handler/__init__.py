@@ -74,15 +74,8 @@ if TYPE_CHECKING:
         HttpResponseServerError,
         HttpResponseServiceUnavailable,
     )
-    from penstock.handler.routing import (
-        Router,
-        include,
-        mount,
-        mount_websocket,
-        path,
-        reverse,
-        websocket,
-    )
+    from penstock.handler.routes import include, mount, mount_websocket, path, websocket
+    from penstock.handler.routing import Router, reverse
     from penstock.handler.signals import (
         Signal,
         got_request_exception,
@@ -127,7 +120,8 @@ _BY_MODULE = {
         " HttpResponseRedirect HttpResponseSeeOther HttpResponseServerError"
         " HttpResponseServiceUnavailable"
     ),
-    "routing": "Router include mount mount_websocket path reverse websocket",
+    "routes": "include mount mount_websocket path websocket",
+    "routing": "Router reverse",
     "signals": (
         "Signal got_request_exception receiver request_finished request_started shutdown startup"
         " websocket_connected websocket_disconnected"

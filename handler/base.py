@@ -14,7 +14,8 @@ from penstock.handler.exceptions import ImproperlyConfigured
 from penstock.handler.failsafe import Failsafe, log_response
 from penstock.handler.hops import in_request_thread
 from penstock.handler.middleware import Chain, adapt_method_mode
-from penstock.handler.routing import Route, Router
+from penstock.handler.routes import Route
+from penstock.handler.routing import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

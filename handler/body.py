@@ -135,6 +135,10 @@ class SpooledBody:
         """False: a body is only fed."""
         return False
 
+    def fileno(self) -> int:
+        """The descriptor of the temporary file; OSError while the body is in memory."""
+        return self._opened().fileno()
+
     def close(self) -> None:
         """Give memory and file back; the second call does nothing.
 

@@ -19,14 +19,13 @@ from penstock.handler.receiving import StreamBody
 from penstock.handler.routing import current_router
 from penstock.handler.signals import got_request_exception, request_started
 from penstock.handler.tasks import settle
+from penstock.handler.watching import watch_of
 
 if TYPE_CHECKING:
     from penstock.handler.asgi import ASGIHandler
+    from penstock.handler.watching import Watch
 
 logger = logging.getLogger("penstock.request")
-# Seconds before anybody listens for a disconnect: most requests are over by then, and a task that
-# listens costs more than all the rest of a small one.
-_UNWATCHED = 0.005
 
 
 class Stopped(HandlerError):
@@ -68,8 +67,8 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._watch_timer: asyncio.TimerHandle | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
+        self._watcher: Watch | None = None
         self._wake: asyncio.Future[None] | None = None
         # What leaves the application in the end, the first of these that is there.
         self._fatal: BaseException | None = None
@@ -113,6 +112,8 @@ class Exchange:
         self._raise_what_remains()
 
     def _raise_what_remains(self) -> None:
+        # The request knows its exchange: without this only the cycle collector would find them.
+        self._end.request = self._end.response = None
         error = self._fatal or self._cancelled or self._error or self._protocol_error
         if error is not None:
             try:
@@ -241,8 +242,10 @@ class Exchange:
     # Sending.
 
     def _is_stopped(self) -> bool:
-        task = self._task
-        return self.reason is not None or (task is not None and task.cancelling() > 0)
+        # A task that only sends the start must not mistake a timeout of the view for a cancellation.
+        return self.reason is not None or (
+            self._task is asyncio.current_task() and is_being_cancelled()
+        )
 
     def _check_not_stopped(self) -> None:
         if self._is_stopped():
@@ -280,7 +283,8 @@ class Exchange:
         hints = (self.scope.get("extensions") or {}).get("penstock") or {}
         listens = config.listen_for_disconnect
         if listens is True or (listens == "auto" and not hints.get("no_disconnect")):
-            self._watch_timer = loop.call_later(_UNWATCHED, self._watch)
+            self._watcher = watch_of(loop)
+            self._watcher.add(self, loop)
         deadline = hints.get("deadline")
         if config.response_timeout is not None:
             own = loop.time() + config.response_timeout
@@ -291,7 +295,7 @@ class Exchange:
     def _is_over(self) -> bool:
         return self._finishing or (self._task is not None and self._task.done())
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Listen, if the work is not over by now and the body does not need the messages."""
         body = self._end.body
         waits = isinstance(body, StreamBody) and not body.complete
@@ -299,8 +303,8 @@ class Exchange:
             self._listener = self._loop.create_task(self._listen())
 
     def _body_ended(self) -> None:
-        if self._watch_timer is not None:
-            self._loop.call_soon(self._watch)
+        if self._watcher is not None:
+            self._loop.call_soon(self.watch)
 
     def _body_aborted(self) -> None:
         if self._task is not None and not self._finishing:
@@ -370,9 +374,11 @@ class Exchange:
                 else:
                     self._cut("cancelled")
         self._finishing = True
-        for timer in (self._timer, self._watch_timer, self._grace_timer):
+        for timer in (self._timer, self._grace_timer):
             if timer is not None:
                 timer.cancel()
+        if self._watcher is not None:
+            self._watcher.remove(self)
         if task.done() and not task.cancelled():
             self._error = self._error or task.exception()
         if self._listener is not None:

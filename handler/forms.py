@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from penstock.handler.datastructures import MultiValueDict, QueryDict
@@ -35,6 +36,7 @@ def parse_form(request: HttpRequest) -> Form:
     if replaced is not None:
         return replaced
     size = _chunk_size(request)
+    _offer_windows(request, form)
     try:
         while not form.complete and (chunk := request.read(size)):
             form.feed(chunk)
@@ -125,6 +127,23 @@ def _begin(request: HttpRequest) -> tuple[MultiPartForm, Form | None]:
         if result is not None:
             return form, (result[0], result[1])
     return form, None
+
+
+def _offer_windows(request: HttpRequest, form: MultiPartForm) -> None:
+    """Where the body is in a file and nobody else wants the uploads, they can stay in that file."""
+    from penstock.handler.body import SpooledBody
+    from penstock.handler.uploads import SpooledUploadHandler
+
+    body, handlers = request._stream, request.upload_handlers  # noqa: SLF001 - of this package
+    if (
+        isinstance(body, SpooledBody)
+        and body.rolled
+        and hasattr(os, "preadv")  # not on Windows
+        and len(handlers) == 1
+        and type(handlers[0]) is SpooledUploadHandler
+    ):
+        handlers[0].descriptor = body.fileno()
+        form.on_stored = handlers[0].stored_until
 
 
 def _chunk_size(request: HttpRequest) -> int:

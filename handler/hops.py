@@ -33,8 +33,8 @@ async def in_request_thread(function: Callable[P, T], /, *args: P.args, **kwargs
 
     It does what ``sync_to_async(function)(...)`` does, at half the price, and hands over to it
     where it cannot: below ``async_to_sync``, outside a request, while an exception is handled.
-    Other than there, a cancellation waits for the function to end, and a result that it then has
-    is returned, so that it is not lost; the task stays cancelled.
+    Other than there, a cancellation waits for the function to end; what it returns is returned, so
+    that it is not lost, and the cancellation is raised where the task waits next.
     """
     scope = SyncToAsync.thread_sensitive_context.get(None)
     lease = None if scope is None else SyncToAsync.context_to_thread_executor.get(scope)
@@ -46,6 +46,14 @@ async def in_request_thread(function: Callable[P, T], /, *args: P.args, **kwargs
     ):
         return await sync_to_async(function)(*args, **kwargs)
     return await _Call(function, args, kwargs, _carry_over).over(lease)  # type: ignore[no-any-return]
+
+
+def _cancel_again() -> None:
+    """Have the cancellation that was held back raised at the task's next wait; it counts once."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it was cancelled
+    task.uncancel()
+    task.cancel()
 
 
 class _Call:
@@ -72,6 +80,7 @@ class _Call:
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def over(self, lease: Lease) -> Any:
+        interrupted = False
         lease.post(self)
         while not self._back.done() or self._back.cancelled():
             try:
@@ -79,11 +88,14 @@ class _Call:
             except asyncio.CancelledError:
                 if lease.withdraw(self):
                     raise
+                interrupted = True
                 for task in self._tasks:
                     task.cancel()
                 self._back = self._loop.create_future()
                 if self._ended:
                     break
+        if interrupted:
+            _cancel_again()
         self._carry_over(self._context)
         if self._error is None:
             return self._result

@@ -21,7 +21,7 @@ from penstock.handler.negotiation import parse_header_parameters
 from penstock.handler.uploads import safe_file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.handler.config import HandlerConfig
 
@@ -78,6 +78,8 @@ class MultiPartForm:
         self._file_count = 0
         self._field_bytes = 0
         self._part: _Field | _File | None = None
+        # Told, after each piece, where in the body the data ends that a file has got so far.
+        self.on_stored: Callable[[int], None] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the body."""
@@ -98,6 +100,10 @@ class MultiPartForm:
             self._close_part()
             self.complete = True
             self.connection_reset = stop.connection_reset
+        else:
+            part = self._part
+            if self.on_stored is not None and isinstance(part, _File) and part.is_verbatim:
+                self.on_stored(self._parser._parsed)  # noqa: SLF001 - checked by who is told
 
     def finish(self) -> tuple[QueryDict, MultiValueDict]:
         """Return the fields and the files. A body without a single byte is an empty form."""
@@ -244,6 +250,7 @@ class _File:
         self._handlers: list[Any] = []
         self._positions: list[int] = []
         self._decoder = _Base64Decoder() if base64 else None
+        self.is_verbatim = not base64
 
     def start(self, handlers: Sequence[Any], facts: tuple[Any, ...]) -> None:
         for handler in handlers:

@@ -153,6 +153,9 @@ class StreamBody:
         await self._pull()
 
     async def _pull(self) -> None:
+        self._buffer += await self._next()
+
+    async def _next(self) -> bytes:
         if self._aborted:
             raise RequestAborted("the client closed the connection before the body was complete")
         try:
@@ -163,16 +166,19 @@ class StreamBody:
             raise
         self.size += len(part)
         _check(self.size, self.limit)
-        self._buffer += part
         if last:
             self.complete = True
             self._on_end()
+        return part
 
     async def apart(self) -> bytes:
         """What has arrived and was not read yet; waits for the next part; ``b""`` at the end."""
-        while not self._buffer and not self.complete:
-            await self._pull()
-        return self._take(len(self._buffer))
+        if self._buffer:
+            return self._take(len(self._buffer))
+        part = b""
+        while not part and not self.complete:
+            part = await self._next()  # not copied through the buffer
+        return part
 
     async def aread(self, size: int = -1) -> bytes:
         """Return ``size`` bytes, fewer at the end; all that is left if negative."""

@@ -106,6 +106,10 @@ class ThreadPool:
         for worker in workers:
             worker.post(None)
 
+    def __del__(self) -> None:
+        for worker in self._all:  # nobody can ask for them any more
+            worker.post(None)
+
 
 class Worker:
     """A thread that makes one call after the other; the calls must not raise.

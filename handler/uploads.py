@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from penstock.handler.exceptions import StopFutureHandlers
+from penstock.handler.file_window import FileWindow
 from penstock.handler.offloading import in_thread
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.handler.config import HandlerConfig
 
+_COMPARED_SIZE = 65_536
 _CHUNK_SIZE = 65_536
 _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 32
@@ -44,6 +47,7 @@ class UploadedFile:
         self.charset = charset
         self.content_type_extra = content_type_extra or {}
         self.field_name = field_name
+        self._temp_dir: str | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name} ({self.content_type})>"
@@ -59,11 +63,26 @@ class UploadedFile:
 
     @property
     def temporary_file_path(self) -> Callable[[], str]:
-        """A function that returns where the file is; AttributeError if it is in memory."""
+        """A function that returns where the file is; AttributeError if it is in memory.
+
+        A file that is still a part of the request's body is copied to a file of its own then.
+        """
         if not self._on_disk():
             raise AttributeError("this upload is in memory; it has no temporary_file_path")
-        path = str(self.file.name)
-        return lambda: path
+        return self._path
+
+    def _path(self) -> str:
+        window = self.file
+        if isinstance(getattr(window, "raw", None), FileWindow):
+            position = window.tell()
+            file = _new_file(self.name, self._temp_dir)
+            for chunk in self.chunks():
+                file.write(chunk)
+            file.flush()
+            window.close()
+            file.seek(position)
+            self.file = file
+        return str(self.file.name)
 
     @property
     def closed(self) -> bool:
@@ -178,6 +197,13 @@ def _split_extension(name: str) -> tuple[str, str]:
     return (stem, dot + extension) if stem else (name, "")
 
 
+def _new_file(name: str | None, temp_dir: str | None) -> IO[bytes]:
+    from tempfile import NamedTemporaryFile
+
+    extension = _split_extension(name or "")[1][:_LONGEST_SUFFIX]
+    return NamedTemporaryFile(suffix=f".upload{extension}", dir=temp_dir)
+
+
 class _HasConfig(Protocol):
     config: HandlerConfig
 
@@ -248,7 +274,13 @@ class FileUploadHandler:
 
 
 class SpooledUploadHandler(FileUploadHandler):
-    """Keeps each file in memory up to ``max_memory`` bytes, beyond that in a temporary file."""
+    """Keeps each file in memory up to ``max_memory`` bytes, beyond that in a temporary file.
+
+    Where the body itself is on disk, ``descriptor`` is that file's, and a large upload becomes a
+    window on it: nothing is written twice.
+    """
+
+    descriptor: int | None = None
 
     def __init__(
         self, request: Any = None, max_memory: int = 2_621_440, temp_dir: str | None = None
@@ -257,36 +289,59 @@ class SpooledUploadHandler(FileUploadHandler):
         self.max_memory = max_memory
         self.temp_dir = temp_dir
         self.file: IO[bytes] | None = None
+        self._start: int | None = None
+        self._received = 0
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin in memory; handlers further down see nothing of the file."""
         super().new_file(*args, **kwargs)
         self.file = io.BytesIO()
+        self._start = None
+        self._received = 0
         raise StopFutureHandlers
+
+    def stored_until(self, end: int) -> None:
+        """What was received so far ends at this position of the body's file."""
+        if self._start is None:
+            self._start = end - self._received
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Write, to disk from the threshold on."""
+        self._received = start + len(raw_data)
         file = self.file
-        if isinstance(file, io.BytesIO) and start + len(raw_data) > self.max_memory:
+        if isinstance(file, io.BytesIO) and self._received > self.max_memory:
             file = self.file = self._to_disk(file)
         if file is not None:
             file.write(raw_data)
 
-    def _to_disk(self, memory: io.BytesIO) -> IO[bytes]:
-        from tempfile import NamedTemporaryFile
-
-        extension = _split_extension(self.file_name or "")[1][:_LONGEST_SUFFIX]
-        file = NamedTemporaryFile(suffix=f".upload{extension}", dir=self.temp_dir)  # noqa: SIM115
-        file.write(memory.getbuffer())
+    def _to_disk(self, memory: io.BytesIO) -> IO[bytes] | None:
+        """A file to write on, with what there is; None if all of it is in the body's file."""
+        data = memory.getbuffer()
+        if self._is_stored(data):
+            return None
+        file = _new_file(self.file_name, self.temp_dir)
+        file.write(data)
         return file
+
+    def _is_stored(self, data: memoryview) -> bool:
+        """Whether the body's file has this where the upload begins; looked at in small pieces."""
+        if self.descriptor is None or self._start is None:
+            return False
+        for offset in range(0, len(data), _COMPARED_SIZE):
+            piece = data[offset : offset + _COMPARED_SIZE]
+            if piece != os.pread(self.descriptor, len(piece), self._start + offset):
+                return False
+        return True
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         """The file, at its start."""
         file, self.file = self.file, None
         if file is None:
-            return None
+            if self.descriptor is None or self._start is None:
+                return None
+            file = io.BufferedReader(FileWindow(self.descriptor, self._start, file_size))
         file.seek(0)
-        return UploadedFile(
+        upload = UploadedFile(
             file,
             self.file_name,
             self.content_type or "",
@@ -295,6 +350,8 @@ class SpooledUploadHandler(FileUploadHandler):
             self.content_type_extra,
             self.field_name,
         )
+        upload._temp_dir = self.temp_dir  # noqa: SLF001 - of this module
+        return upload
 
     def upload_interrupted(self) -> None:
         """Remove the file that is not complete."""

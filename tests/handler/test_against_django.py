@@ -167,7 +167,7 @@ CASES = {
     "unix socket": Case("/environment", scope=(("server", ("/run/app.sock", None)),)),
     "header in mixed case": Case("/environment", headers=((b"Content-Type", b"text/plain"),)),
     "addresses": Case("/addresses?q=é%20x", headers=((b"host", b"example.com:8000"),)),
-    "root path": Case("/root/addresses", scope=(("root_path", "/root"),)),
+    "root path": Case("/stage/addresses", scope=(("root_path", "/stage"),)),
     "bad host": Case("/addresses", headers=((b"host", b"a b"),)),
     "body": post("/body", b"abc", b"", b"def"),
     "body read in full": post("/body", b"x" * 100),

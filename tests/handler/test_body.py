@@ -27,6 +27,7 @@ from penstock.handler import (
 )
 from penstock.handler.request import ASGIRequest
 
+pytestmark = pytest.mark.usefixtures("no_django")
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 MULTIPART = [(b"content-type", b"multipart/form-data; boundary=b")]
 MULTIPART_BODY = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +62,13 @@ def test_from_django_takes_values_of_the_same_name() -> None:
         config.max_body_size,
     )
     assert (".localhost", "127.0.0.1", "[::1]") == config.allowed_hosts
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "handler.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \| ", page, re.MULTILINE))
+    default = HandlerConfig()
+    for name in HandlerConfig.__slots__:
+        text = rows[name].strip("`")
+        shown = ast.literal_eval(text.replace(" ", "") if text[0].isdigit() else text)
+        assert getattr(default, name) == shown, name

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any as Signals  # what conftest's fixture gives
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 
 @pytest.mark.conformance("C020")
 def test_an_async_view_is_cancelled(signals: Signals) -> None:

@@ -546,22 +546,50 @@ FIELDS = st.lists(
 )
 
 
-@given(FIELDS, st.integers(1, 700), st.sampled_from([0, 50, 100_000]))
+@given(FIELDS, st.integers(1, 700), st.sampled_from([0, 50, 100_000]), st.booleans())
 def test_any_form_comes_out_as_it_went_in(
-    fields: list[tuple[str, bytes, str | None]], chunk_size: int, threshold: int
+    fields: list[tuple[str, bytes, str | None]], chunk_size: int, threshold: int, rolled: bool
 ) -> None:
     """However the body is cut, in memory and on disk, sync and async."""
     fields = [one for one in fields if b"--BoUnDaRy" not in one[1] and "%" not in one[0]]
     body = whole(*[part(name, content, filename) for name, content, filename in fields])
     for read in (read_sync, read_async):
-        request = request_of(body, chunk_size=chunk_size, file_upload_max_memory_size=threshold)
+        source = spooled(body, 0) if rolled else body
+        request = request_of(source, chunk_size=chunk_size, file_upload_max_memory_size=threshold)
         post, files = read(request)
         expected: dict[bool, dict[str, list[Any]]] = {True: {}, False: {}}
         for name, content, filename in fields:
             value = content.decode("utf-8", "replace") if filename is None else (filename, content)
             expected[filename is None].setdefault(name, []).append(value)
         assert dict(post.lists()) == expected[True]
+        if isinstance(source, SpooledBody):
+            source.close()
         assert {
             name: [(file.name, file.read()) for file in held] for name, held in files.lists()
         } == expected[False]
         request.close()
+
+
+@pytest.mark.conformance("C095")
+def test_a_large_file_of_a_body_on_disk_is_written_once(read: Read) -> None:
+    """It is read from the body's file, and gets a path of its own when that is asked for."""
+    content = os.urandom(200_000)
+    source = spooled(whole(part("a", "1"), part("f", content, "a.txt"), part("b", "2")), 1000)
+    request = request_of(source, chunk_size=500, file_upload_max_memory_size=1000)
+    file = read(request)[1]["f"]
+    source.close()
+    assert open_files() == set()
+    assert file.read(10) == content[:10]
+    assert file.seek(-3, os.SEEK_END) == 199_997
+    assert file.read() == content[-3:]
+    assert file.seek(1000) == 1000
+    assert next(iter(file.chunks(300))) == content[:300]
+    file.seek(1000)
+    path = Path(file.temporary_file_path())
+    assert path.read_bytes() == content
+    assert file.temporary_file_path() == str(path)
+    assert file.tell() == 1000
+    assert file.read() == content[1000:]
+    request.close()
+    assert not path.exists()
+    assert open_files() == set()

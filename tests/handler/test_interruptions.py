@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asgi_calls import END, GONE, Server, http_scope, parts
 
-import penstock.handler.exchange
+import penstock.handler.watching
 from penstock.handler import (
     ASGIHandler,
     EventStreamResponse,
@@ -394,7 +394,7 @@ def runs(target: str, kind: str, folder: str) -> Iterator[tuple[Case, Outcome]]:
 def test_whatever_interrupts_it_wherever(
     target: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(penstock.handler.exchange, "_UNWATCHED", 0)
+    monkeypatch.setattr(penstock.handler.watching, "PERIOD", 0)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "file.txt").write_bytes(b"z" * 200_000)
         count = 0
@@ -413,8 +413,8 @@ def check(case: Case, outcome: Outcome, kind: str) -> None:
     assert [True] * len(case.opened) == [one.closed for one in case.opened]
     assert len(outcome.finished) == outcome.started <= 1
     if not outcome.interrupted:
-        assert ["complete"] == outcome.finished
         assert outcome.raised is None
+        assert ["complete"] == outcome.finished
         assert outcome.out[-1]["more_body"] is False
     elif kind.startswith("cancel"):
         assert outcome.task is not None

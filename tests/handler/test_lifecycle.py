@@ -375,6 +375,34 @@ def test_a_thousand_requests_leave_nothing_behind() -> None:
     assert 1 == handler.threads.size
 
 
+@pytest.mark.parametrize("target", ["/async", "/sync", "/none"])
+def test_a_request_leaves_nothing_to_the_cycle_collector(target: str) -> None:
+    def sync(request: Any) -> HttpResponse:
+        return HttpResponse(request.body)
+
+    handler = ASGIHandler([path("async", hello), path("sync", sync)])
+
+    async def request() -> None:
+        server = Server()
+        await handler(http_scope(target), server.receive, server.send)
+
+    async def main() -> int:
+        for _ in range(3):
+            await request()
+        await asyncio.sleep(0.02)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await request()
+            await asyncio.sleep(0.02)  # until nobody watches them any more
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert run(main()) < 20
+
+
 @pytest.mark.conformance("C019")
 @pytest.mark.parametrize("view", [hello, missing, broken])
 def test_get_response_async_makes_every_failure_a_response(view: Any) -> None:

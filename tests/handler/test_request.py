@@ -384,8 +384,8 @@ def test_url_for_and_reverse_know_the_script_name() -> None:
         return HttpResponse(f"{target} {request.path_params}")
 
     handler = ASGIHandler([path("items/<int:number>", view, name="item")])
-    result = exchange(handler, "/root/items/1", root_path="/root", headers=headers(host="h"))
-    assert b"http://h/root/items/2 /root/items/0 {'number': 1}" == result.body
+    result = exchange(handler, "/stage/items/1", root_path="/stage", headers=headers(host="h"))
+    assert b"http://h/stage/items/2 /stage/items/0 {'number': 1}" == result.body
 
 
 def test_early_hints_and_push_are_sent_where_offered() -> None:

@@ -39,7 +39,8 @@ def test_a_status_is_a_number_from_100_to_599() -> None:
     assert HttpResponse(status=HTTPStatus.CREATED).status_code == 201
     assert HttpResponse(status="204").status_code == 204
     assert HttpResponse().status_code == 200
-    for wrong in ("ok", object(), [], "20x"):
+    wrongs: tuple[Any, ...] = ("ok", object(), [], "20x")
+    for wrong in wrongs:
         with pytest.raises(TypeError, match="whole number"):
             HttpResponse(status=wrong)
     for wrong in (99, 600, -1, "1000"):

@@ -212,7 +212,7 @@ def test_reverse() -> None:
         ]
     )
     assert "/a/1/" == router.reverse("n", x=1)
-    assert "/root/a/1/b%3Fc%20d" == router.reverse("n", "/root/", x=1, y="b?c d")
+    assert "/stage/a/1/b%3Fc%20d" == router.reverse("n", "/stage/", x=1, y="b?c d")
     assert "/sub/s/%C3%A9/z" == router.reverse("ns:deep", s="s", z="z")
     for name, arguments in (
         ("none", {}),
@@ -254,7 +254,10 @@ def test_mounts() -> None:
         [path("sub/own", show), mount("sub", child), mount("/other/deep/", child)],
         middleware=[middleware],
     )
-    assert b"http /root/sub /root/sub/x" == exchange(handler, "/root/sub/x", root_path="/root").body
+    assert (
+        b"http /stage/sub /stage/sub/x"
+        == exchange(handler, "/stage/sub/x", root_path="/stage").body
+    )
     assert b"http /sub /sub" == exchange(handler, "/sub").body
     assert b"http /other/deep /other/deep/" == exchange(handler, "/other/deep/").body
     assert [] == entered

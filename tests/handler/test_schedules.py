@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asgi_calls import END, GONE, Server, http_scope, run
 
-import penstock.handler.exchange
+import penstock.handler.watching
 from penstock.handler import (
     ASGIHandler,
     HandlerConfig,
@@ -28,6 +28,7 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
 MOST = 60
 
 
@@ -147,7 +148,7 @@ class Interrupted:
 def test_nothing_is_lost_wherever_it_is_interrupted(
     target: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(penstock.handler.exchange, "_UNWATCHED", 0)
+    monkeypatch.setattr(penstock.handler.watching, "PERIOD", 0)
     interruptions = 0
     for at in range(MOST):
         case = Case()

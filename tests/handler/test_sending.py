@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
+
 def answering(make: Any) -> ASGIHandler:
     async def view(request: Any) -> Any:
         return make()

@@ -247,6 +247,59 @@ def test_a_task_that_outlives_its_request_has_a_thread_of_its_own() -> None:
     assert first != second
 
 
+def test_a_cancellation_is_not_lost_in_a_hop() -> None:
+    """The function's result comes back, and the next wait of the task is cancelled; once."""
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        events: list[Any] = []
+        begun, gate = asyncio.Event(), threading.Event()
+
+        def function() -> str:
+            loop.call_soon_threadsafe(begun.set)
+            gate.wait()
+            return "result"
+
+        async def work() -> None:
+            async with ThreadScope(ThreadPool(1)):
+                events.append(await in_request_thread(function))
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    events.append("cancelled")
+                    events.append(asyncio.current_task().cancelling())  # type: ignore[union-attr]
+                    raise
+
+        task = asyncio.create_task(work())
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        return events
+
+    assert ["result", "cancelled", 1] == run(main())
+
+
+def test_a_timeout_around_a_hop_is_a_timeout() -> None:
+    gate = threading.Event()
+
+    async def held_up() -> None:
+        async with asyncio.timeout(0.01):
+            await in_request_thread(gate.wait)
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with ThreadScope(ThreadPool(1)):
+            asyncio.get_running_loop().call_later(0.03, gate.set)
+            with pytest.raises(TimeoutError):
+                await held_up()
+            assert 3 == await in_request_thread(max, 1, 3)
+
+    run(main())
+
+
 def test_errors_of_a_thread_come_back_as_they_are() -> None:
     async def main() -> None:
         async with ThreadScope(ThreadPool(1)):
