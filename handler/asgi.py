@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from penstock.handler.config import HandlerConfig
 
 
+def _whole_size(body: Any) -> int | None:
+    """How long the body is; None while it is still arriving."""
+    return getattr(body, "size", None) if getattr(body, "complete", True) else None
+
+
 def _django_is_set_up() -> bool:
     """Whether Django has settings, or will find them: without, its receivers would only fail."""
     conf = sys.modules.get("django.conf")
@@ -150,9 +155,7 @@ class ASGIHandler(DuckMethods, BaseHandler):
             return None, self.failsafe.response_to_bad_scope(error)
         if self.state and "state" not in scope:
             request.state = dict(self.state)  # a server that ran the lifespan, but keeps no state
-        length = getattr(body_file, "size", None)
-        if length is None and isinstance(body_file, bytes):
-            length = len(body_file)
+        length = len(body_file) if isinstance(body_file, bytes) else _whole_size(body_file)
         if length and request._content_length is None:  # noqa: SLF001
             request.set_content_length(length)
         return request, None

@@ -67,6 +67,7 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
         self._watcher: Watch | None = None
         self._wake: asyncio.Future[None] | None = None
         # What leaves the application in the end, the first of these that is there.
@@ -241,8 +242,10 @@ class Exchange:
     # Sending.
 
     def _is_stopped(self) -> bool:
-        task = self._task
-        return self.reason is not None or (task is not None and task.cancelling() > 0)
+        # The task that only sends the start must not take a timeout of the view for the end.
+        return self.reason is not None or (
+            self._task is asyncio.current_task() and is_being_cancelled()
+        )
 
     def _check_not_stopped(self) -> None:
         if self._is_stopped():
@@ -328,7 +331,7 @@ class Exchange:
             self._wake_up()
         grace = self.handler.config.disconnect_grace
         if grace is not None:
-            self._loop.call_later(grace, self._abandon)
+            self._grace_timer = self._loop.call_later(grace, self._abandon)
 
     def _abandon(self) -> None:
         task = self._task
@@ -371,8 +374,9 @@ class Exchange:
                 else:
                     self._cut("cancelled")
         self._finishing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._grace_timer):
+            if timer is not None:
+                timer.cancel()
         if self._watcher is not None:
             self._watcher.remove(self)
         if task.done() and not task.cancelled():
@@ -385,19 +389,32 @@ class Exchange:
 
     async def _answer_deadline(self) -> None:
         """Tell the client that there will be no answer, if it has seen nothing of one yet."""
-        handler, end = self.handler, self._end
+        failsafe, request = self.handler.failsafe, self._end.request
         if self.started:
             return
-        response = await handler.failsafe.for_status(end.request, 504)
-        if self.started:
-            return
-        end.adopt(response)
         try:
-            await handler.send_response(response, self._deliver, end.request)
+            await self._send_instead(await failsafe.for_status(request, 504))
+            if not self.started:  # the page failed, or its response could not be sent
+                await self._send_instead(failsafe.builtin(request, None, 504))
         except ClientGone:
             self._client_gone = True
         except SendFailed as error:
             self._error = error.__cause__
+
+    async def _send_instead(self, response: Any) -> None:
+        """Send a response in place of the one that the work has not come up with."""
+        if self.started:
+            self._end.note(response)
+            return
+        self._end.adopt(response)
+        try:
+            await self.handler.send_response(response, self._deliver, self._end.request)
+        except (ClientGone, SendFailed):
+            raise
+        except Exception as error:
+            logger.exception("the response to a request that ran out of time failed")
+            if self.started:
+                self._error = error
 
     def _outcome(self) -> str:
         if self._complete:

@@ -58,7 +58,7 @@ async def aparse_form(request: HttpRequest) -> Form:
     if not isinstance(request._stream, StreamBody):  # noqa: SLF001 - of this package
         if _size(request) <= in_memory:
             return parse_form(request)
-        return await in_thread(parse_form, request)
+        return await in_thread(_parse_and_keep, request)
     form, replaced = _begin(request) if in_memory else await in_thread(_begin, request)
     if replaced is not None:
         return replaced
@@ -83,6 +83,12 @@ async def aparse_form(request: HttpRequest) -> Form:
     except BaseException:
         form.close()
         raise
+
+
+def _parse_and_keep(request: HttpRequest) -> Form:
+    # Whoever waits may be cancelled, and drops the result; the request closes what it has.
+    request._form = form = parse_form(request)  # noqa: SLF001 - of this package
+    return form
 
 
 def _urlencoded(request: HttpRequest, body: bytes) -> Form:

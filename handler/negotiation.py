@@ -61,7 +61,7 @@ def _joined(pieces: list[tuple[int, bool, str]]) -> str | None:
             data += unquote_to_bytes(text)
     try:
         return data.decode(charset or "utf-8")
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):
         return None
 
 

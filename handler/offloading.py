@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from penstock.handler.tasks import settle
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,8 +23,5 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        if not future.done():
-            await asyncio.wait([future])
-        if not future.cancelled():
-            future.exception()  # seen: the cancellation takes its place
+        await settle(future, cancel=False)
         raise

@@ -95,15 +95,8 @@ class HttpRequest(Connection):
         if "_encoding" not in self.__dict__:
             self._encoding = None
             charset = self.content_params.get("charset")
-            if charset is not None:
-                import codecs
-
-                try:
-                    codecs.lookup(charset)
-                except LookupError:
-                    pass
-                else:
-                    self._encoding = charset
+            if charset is not None and _is_charset(charset):
+                self._encoding = charset
         return self._encoding
 
     @encoding.setter
@@ -205,9 +198,9 @@ class HttpRequest(Connection):
                 data = await source.aread(-1 if limit is None else limit + 1)
                 self._keep(data)
             elif _on_disk(source):
-                import asyncio
+                from penstock.handler.offloading import in_thread
 
-                return await asyncio.to_thread(lambda: self.body)
+                return await in_thread(getattr, self, "body")
         return self.body
 
     async def aread(self, size: int = -1) -> bytes:
@@ -217,9 +210,9 @@ class HttpRequest(Connection):
             self._read_started = True
             return await stream.aread(size)
         if _on_disk(stream):
-            import asyncio
+            from penstock.handler.offloading import in_thread
 
-            return await asyncio.to_thread(self.read, size)
+            return await in_thread(self.read, size)
         return self.read(size)
 
     async def astream(self) -> AsyncIterator[bytes]:
@@ -368,9 +361,22 @@ _MARKING = (
     TooManyFilesSent,
     UnreadablePostError,
 )
+# Python's codecs of text that fail on some bytes whatever is asked, are slow, or are no charset.
+_NOT_FOR_TEXT = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
 _SHARED_BY_COPIES = frozenset(
     ("scope", "config", "_source", "_stream", "_exchange", "resolver_match", "_upload_handlers")
 )
+
+
+def _is_charset(name: str) -> bool:
+    """Whether Python knows a charset of that name, and can decode any bytes with it."""
+    from codecs import lookup
+
+    try:
+        b"a".decode(name, "replace")  # LookupError for codecs that are none of text, such as zlib
+        return lookup(name).name not in _NOT_FOR_TEXT
+    except (LookupError, ValueError):
+        return False
 
 
 def _on_disk(source: Any) -> bool:

@@ -98,12 +98,17 @@ class ThreadPool:
                     return
             if worker in self._all:
                 self._idle.append(worker)
+                return
+        worker.post(None)  # it was leased when the pool was shut down
 
     def shutdown(self) -> None:
-        """Stop the threads when they are idle, without waiting for them; the pool may go on."""
+        """Stop the idle threads, and each leased one when it is given back; never blocks.
+
+        The pool may go on, with new threads.
+        """
         with self.lock:
-            workers, self._all, self._idle = self._all, [], []
-        for worker in workers:
+            idle, self._all, self._idle = self._idle, [], []
+        for worker in idle:
             worker.post(None)
 
     def __del__(self) -> None:

@@ -1,0 +1,113 @@
+"""What cuts a request short, and what must not be taken for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_calls import Server, exchange, http_scope, run
+
+from penstock.handler import (
+    ASGIHandler,
+    HandlerConfig,
+    HttpResponse,
+    StreamingHttpResponse,
+    sync_to_async,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.mark.parametrize("passes", range(4))
+def test_a_timeout_within_a_stream_is_no_cancellation_of_its_start(passes: int) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            yield b"late"
+
+    async def view(request: Any) -> StreamingHttpResponse:
+        return StreamingHttpResponse(content())
+
+    result = exchange(ASGIHandler(view))
+    assert (200, b"late", True) == (result.status, result.body, result.is_complete)
+
+
+async def never(request: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+def failing_page(request: Any, error: BaseException) -> StreamingHttpResponse:
+    def content() -> Iterator[bytes]:
+        raise LookupError("the page for 504")
+        yield b""
+
+    return StreamingHttpResponse(content())
+
+
+def failing_late(request: Any, error: BaseException) -> StreamingHttpResponse:
+    def content() -> Iterator[bytes]:
+        yield b"part"
+        raise LookupError("the page for 504")
+
+    return StreamingHttpResponse(content())
+
+
+@pytest.mark.parametrize("page", [failing_page, failing_late])
+def test_a_failing_page_for_a_deadline_is_no_way_out(page: Any, signals: Any) -> None:
+    config = HandlerConfig(response_timeout=0, error_handlers={504: page})
+    result = exchange(ASGIHandler(never, config=config))
+    if page is failing_page:
+        assert (504, b"504 Gateway Timeout", None) == (result.status, result.body, result.error)
+    else:
+        assert (200, b"part", False) == (result.status, result.body, result.is_complete)
+        assert isinstance(result.error, LookupError)
+    assert ["error"] == signals.outcomes
+
+
+def test_threads_may_be_stopped_while_a_request_has_one() -> None:
+    async def main() -> tuple[Any, int]:
+        async def view(request: Any) -> HttpResponse:
+            first = await sync_to_async(threading.get_ident)()
+            handler.threads.shutdown()
+            same = first == await sync_to_async(threading.get_ident)()
+            return HttpResponse(str(same))
+
+        handler = ASGIHandler(view)
+        first, second = Server(), Server()
+        await handler(http_scope(), first.receive, first.send)
+        await handler(http_scope(), second.receive, second.send)
+        return (first.result.body, second.result.body), handler.threads.size
+
+    assert ((b"True", b"True"), 0) == run(main())
+
+
+def test_who_waits_for_a_thread_gets_it_although_they_were_stopped() -> None:
+    async def main() -> list[bytes]:
+        entered, leave = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def view(request: Any) -> HttpResponse:
+            loop.call_soon_threadsafe(entered.set)
+            leave.wait()
+            return HttpResponse(b"x")
+
+        handler = ASGIHandler(view, config=HandlerConfig(max_sync_threads=1))
+        servers = [Server(), Server()]
+        first, second = (
+            asyncio.create_task(handler(http_scope(), one.receive, one.send)) for one in servers
+        )
+        await entered.wait()
+        await asyncio.sleep(0)
+        handler.threads.shutdown()
+        leave.set()
+        await asyncio.wait({first, second})
+        return [one.result.body for one in servers]
+
+    assert [b"x", b"x"] == run(main())

@@ -1,0 +1,428 @@
+"""Every kind of request, with something going wrong at every single point where anything waits.
+
+A request is run once to count the points: each suspension of each task, each ``receive``, each
+``send``. Then it is run again for each of them, with a disconnect, a cancellation or a failure
+right there. Afterwards nothing of it may be left, and what had to happen has happened once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_calls import END, GONE, Server, http_scope, parts
+
+import penstock.handler.watching
+from penstock.handler import (
+    ASGIHandler,
+    EventStreamResponse,
+    FileResponse,
+    HandlerConfig,
+    Http404,
+    HttpError,
+    HttpResponse,
+    MiddlewareMixin,
+    StreamingHttpResponse,
+    mount,
+    path,
+    request_finished,
+    request_started,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+UPLOAD = (
+    b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    + b"y" * 3000
+    + b"\r\n--x--\r\n"
+)
+CHUNKS = [UPLOAD[start : start + 900] for start in range(0, len(UPLOAD), 900)]
+# More points than any of these requests has: a run that goes on without end fails.
+MOST = 400
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Keeps the timers that were set, and calls ``on_step`` after each step of each task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+        self.skipped = 0.0
+        self.on_step: Callable[[], None] = lambda: None
+        self.set_task_factory(self._stepped)
+
+    def time(self) -> float:
+        return super().time() + self.skipped
+
+    def call_at(self, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        timer = super().call_at(*args, **kwargs)
+        self.timers.append(timer)
+        return timer
+
+    def _stepped(self, loop: Any, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(Stepped(coro, self), loop=loop, **kwargs)
+
+
+class Stepped(Coroutine[Any, Any, Any]):
+    """A coroutine that reports each of its suspensions."""
+
+    def __init__(self, coro: Any, loop: Loop) -> None:
+        self.coro = coro
+        self.loop = loop
+
+    def send(self, value: Any) -> Any:
+        waited_for = self.coro.send(value)
+        self.loop.on_step()
+        return waited_for
+
+    def throw(self, *args: Any) -> Any:
+        waited_for = self.coro.throw(*args)
+        self.loop.on_step()
+        return waited_for
+
+    def close(self) -> None:
+        self.coro.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coro.__await__()  # type: ignore[no-any-return]
+
+
+class Hooks(MiddlewareMixin):
+    def process_request(self, request: Any) -> None:
+        pass
+
+    def process_response(self, request: Any, response: Any) -> Any:
+        return response
+
+
+def layer(get_response: Any) -> Any:
+    async def middleware(request: Any) -> Any:
+        await asyncio.sleep(0)
+        return await get_response(request)
+
+    return middleware
+
+
+layer.async_capable = True  # type: ignore[attr-defined]
+
+
+class Case:
+    """One request, and what was opened and closed for it."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.opened: list[Any] = []
+        self.open: list[str] = []
+        self.background = 0
+        self.file = Path(folder, "file.txt")
+
+    def made(self, response: Any) -> Any:
+        self.opened.append(response)
+
+        async def closer() -> None:
+            self.open.remove("response")
+            await asyncio.sleep(0)
+
+        self.open.append("response")
+        response.add_closer(closer)
+        response.add_closer(lambda: None)
+        return response
+
+    async def plain(self, request: Any) -> Any:
+        await asyncio.sleep(0)
+        request.add_background(self.work)
+        request.add_background(self.sync_work)
+        return self.made(HttpResponse("x"))
+
+    async def work(self) -> None:
+        self.open.append("work")
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.open.remove("work")
+
+    def sync_work(self) -> None:
+        self.background += 1
+
+    def sync(self, request: Any) -> Any:
+        return self.made(HttpResponse(request.body))
+
+    async def missing(self, request: Any) -> Any:
+        raise Http404
+
+    async def failing(self, request: Any) -> Any:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    async def stream(self, request: Any) -> Any:
+        async def content() -> AsyncIterator[bytes]:
+            self.open.append("generator")
+            try:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                    yield b"part"
+            finally:
+                self.open.remove("generator")
+
+        return self.made(StreamingHttpResponse(content()))
+
+    def sync_stream(self, request: Any) -> Any:
+        def content() -> Iterator[bytes]:
+            self.open.append("generator")
+            try:
+                yield b"part"
+                yield b"part"
+            finally:
+                self.open.remove("generator")
+
+        return self.made(StreamingHttpResponse(content()))
+
+    async def events(self, request: Any) -> Any:
+        async def events() -> AsyncIterator[Any]:
+            self.open.append("events")
+            try:
+                yield "one"
+                await asyncio.sleep(0.002)
+                yield {"data": "two"}
+            finally:
+                self.open.remove("events")
+
+        return self.made(EventStreamResponse(events(), ping=0.001))
+
+    async def download(self, request: Any) -> Any:
+        return self.made(FileResponse(self.file))
+
+    async def upload(self, request: Any) -> Any:
+        form = await request.aform()
+        return self.made(HttpResponse(str(len(form["f"]))))
+
+    async def reading(self, request: Any) -> Any:
+        count = 0
+        async for part in request.astream():
+            count += len(part)
+        return self.made(HttpResponse(str(count)))
+
+    def sync_reading(self, request: Any) -> Any:
+        return self.made(HttpResponse(str(len(request.read()))))
+
+    async def mounted(self, scope: Any, receive: Any, send: Any) -> None:
+        self.open.append("mounted")
+        try:
+            while (await receive()).get("more_body"):
+                pass
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+            await asyncio.sleep(0)
+            await send({"type": "http.response.body", "body": b"b"})
+            await asyncio.sleep(0)
+        finally:
+            self.open.remove("mounted")
+
+    def handler(self) -> ASGIHandler:
+        names = ["plain", "sync", "missing", "failing", "stream", "sync_stream", "events"]
+        names += ["download", "upload"]
+        routes: list[Any] = [path(name, getattr(self, name)) for name in names]
+        routes += [
+            path("reading", self.reading, stream_body=True),
+            path("sync_reading", self.sync_reading, stream_body=True),
+            mount("mounted", self.mounted, through_middleware=True),
+        ]
+        config = HandlerConfig(
+            listen_for_disconnect=True,
+            file_upload_max_memory_size=1000,
+            file_upload_temp_dir=self.folder,
+            disconnect_grace=30,
+            response_timeout=30,
+            error_handlers={404: self.page, 504: self.page},
+        )
+        return ASGIHandler(routes, middleware=[layer, Hooks], config=config)
+
+    async def page(self, request: Any, error: HttpError) -> Any:
+        await asyncio.sleep(0)
+        return self.made(StreamingHttpResponse(["none"], status=error.status))
+
+
+TARGETS = [
+    "plain",
+    "sync",
+    "missing",
+    "failing",
+    "stream",
+    "sync_stream",
+    "events",
+    "download",
+    "upload",
+    "reading",
+    "sync_reading",
+    "mounted",
+]
+KINDS = [
+    "disconnect",
+    "cancel",
+    "cancel twice",
+    "deadline",
+    "send OSError",
+    "send ValueError",
+    "receive OSError",
+    "receive RuntimeError",
+]
+ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
+
+
+class Outcome:
+    """What is to be looked at after a run."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self.started = 0
+        self.finished: list[str] = []
+        self.task: asyncio.Task[None] | None = None
+        self.out: list[dict[str, Any]] = []
+        self.raised: BaseException | None = None
+        self.was_cancelled = False
+
+
+async def one_run(loop: Loop, case: Case, target: str, kind: str, at: int) -> Outcome:
+    """Run the request, with the interruption at point ``at``."""
+    outcome = Outcome()
+    multipart = [(b"content-type", b"multipart/form-data; boundary=x")]
+    uploads = target in {"upload", "reading", "sync_reading", "mounted"}
+    server = Server(parts(*CHUNKS) if uploads else [END])
+    what, _, error_name = kind.partition(" ")
+    error = ERRORS.get(error_name)
+    seen = 0
+
+    def point() -> bool:
+        nonlocal seen
+        seen += 1
+        outcome.interrupted = outcome.interrupted or seen == at
+        return seen == at
+
+    def on_step() -> None:
+        assert outcome.task is not None
+        if what not in {"disconnect", "cancel", "deadline"} or outcome.task.done() or not point():
+            return
+        if what == "disconnect":
+            server.messages.append(GONE)
+            server.add()
+            return
+        if what == "deadline":
+            loop.skipped = 31
+            return
+        outcome.was_cancelled = outcome.task.cancel()
+        if kind == "cancel twice":
+            loop.call_soon(outcome.task.cancel)
+
+    async def receive() -> Any:
+        await asyncio.sleep(0)
+        if what == "receive" and error is not None and point():
+            raise error
+        return await server.receive()
+
+    async def send(message: Any) -> None:
+        await asyncio.sleep(0)
+        if what == "send" and error is not None and point():
+            outcome.out.append(message)
+            raise error
+        outcome.out.append(message)
+        await asyncio.sleep(0)
+
+    async def started(**fields: Any) -> None:
+        outcome.started += 1
+
+    def started_sync(**fields: Any) -> None:
+        pass
+
+    async def finished(**fields: Any) -> None:
+        outcome.finished.append(fields["outcome"])
+        await asyncio.sleep(0)
+
+    request_started.connect(started)
+    request_started.connect(started_sync)
+    request_finished.connect(finished)
+    try:
+        handler = case.handler()
+        scope = http_scope(f"/{target}", "POST", headers=multipart if uploads else [])
+        before = asyncio.all_tasks()
+        loop.on_step = on_step
+        outcome.task = loop.create_task(handler(scope, receive, send))
+        await asyncio.wait({outcome.task})
+        loop.on_step = lambda: None
+        assert set() == asyncio.all_tasks() - before - {outcome.task}
+    finally:
+        request_started.disconnect(started)
+        request_started.disconnect(started_sync)
+        request_finished.disconnect(finished)
+    pending = [
+        timer for timer in loop.timers if not timer.cancelled() and timer.when() > loop.time() + 1
+    ]
+    assert [] == pending
+    if not outcome.task.cancelled():
+        outcome.raised = outcome.task.exception()
+    # The thread was given back: another request gets the same one.
+    before_size = handler.threads.size
+    if before_size:
+        await handler(http_scope("/sync"), Server([END]).receive, Server().send)
+        assert before_size == handler.threads.size == 1
+        case.opened.pop()
+    handler.threads.shutdown()
+    return outcome
+
+
+def runs(target: str, kind: str, folder: str) -> Iterator[tuple[Case, Outcome]]:
+    for at in range(1, MOST):
+        case = Case(folder)
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            loop = runner.get_loop()
+            assert isinstance(loop, Loop)
+            outcome = runner.run(one_run(loop, case, target, kind, at))
+        yield case, outcome
+        if not outcome.interrupted:
+            return
+    pytest.fail(f"{target}: more than {MOST} points")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_whatever_interrupts_it_wherever(
+    target: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(penstock.handler.watching, "PERIOD", 0)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "file.txt").write_bytes(b"z" * 200_000)
+        count = 0
+        for case, outcome in runs(target, kind, folder):
+            count += 1
+            check(case, outcome, kind)
+            assert ["file.txt"] == [one.name for one in Path(folder).iterdir()]
+        gc.collect()  # warnings about what was left open are errors
+    assert count >= 2
+
+
+def check(case: Case, outcome: Outcome, kind: str) -> None:
+    starts = [one for one in outcome.out if one["type"] == "http.response.start"]
+    assert len(starts) <= 1
+    assert [] == case.open
+    assert [True] * len(case.opened) == [one.closed for one in case.opened]
+    assert len(outcome.finished) == outcome.started <= 1
+    if not outcome.interrupted:
+        assert outcome.raised is None
+        assert ["complete"] == outcome.finished
+        assert outcome.out[-1]["more_body"] is False
+    elif kind.startswith("cancel"):
+        assert outcome.task is not None
+        assert outcome.task.cancelled() is outcome.was_cancelled
+    elif kind == "send ValueError":
+        assert isinstance(outcome.raised, ValueError)
+    elif kind == "receive RuntimeError":
+        assert outcome.raised is None
+        assert 1 == len(starts)
+    else:
+        assert outcome.raised is None
