@@ -19,6 +19,9 @@ PACKAGES := $(call with-python,adapter handler infra)
 OTHERS := $(call with-python,tests benchmarks scripts)
 EXAMPLES := $(call with-python,examples)
 
+# A process for each core; a file's tests stay together, as they share what is slow to start.
+PARALLEL := -n auto --dist loadfile
+
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
@@ -52,7 +55,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo "==> tests"
-	@$(VENV)/bin/pytest -q
+	@$(VENV)/bin/pytest -q $(PARALLEL)
 	@echo "==> wheel"
 	$(RUN) scripts/test_wheel.py
 

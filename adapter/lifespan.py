@@ -83,7 +83,8 @@ class Lifespan:
 
         A shutdown that fails is logged: the environment is going away in any case.
         """
-        if self._task is not None and not self._task.done():
+        gone = self._loop is not None and self._loop.is_closed()  # and the application with it
+        if self._task is not None and not self._task.done() and not gone:
             self._shutdown.set_result(None)
             await self._ended
             await asyncio.wait({self._task}, timeout=1)

@@ -55,7 +55,7 @@ def test(version: str, python: Path) -> bool:
             return False
     print(f"==> tests on Python {version}", flush=True)
     # Not "python -m pytest": that would put the folders adapter and handler on sys.path.
-    command = [str(ROOT / folder / "bin" / "pytest"), "-q"]
+    command = [str(ROOT / folder / "bin" / "pytest"), "-q", "-n", "auto", "--dist", "loadfile"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 

@@ -344,3 +344,17 @@ def test_a_cancelled_invocation_does_not_cancel_the_start_up() -> None:
 
     assert asyncio.run(main()) == 200
     assert app.log == ["startup", "started", "request", "shutdown"]
+
+
+def test_an_application_whose_loop_is_closed_needs_no_shutdown() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    adapter = LambdaAdapter(app, lifespan="on")
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(adapter.start_up())
+    loop.close()
+    adapter.close()
