@@ -22,7 +22,7 @@ EXAMPLES := $(call with-python,examples)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
-.PHONY: help setup demo test test-node test-pythons check format bench clean
+.PHONY: help setup demo test test-node test-pythons check format bench bench-runtime clean
 
 help:
 	@echo "make demo           the FastAPI example on AWS's Lambda emulator, behind every front door"
@@ -32,6 +32,7 @@ help:
 	@echo "make check          formatting, lint, types"
 	@echo "make format         put the formatting right"
 	@echo "make bench          the benchmarks"
+	@echo "make bench-runtime  the runtime against AWS's own client (Linux)"
 	@echo "make clean          remove what the others made"
 
 setup: $(STAMP)
@@ -75,6 +76,9 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/handler.py
+
+bench-runtime: $(STAMP)
+	$(RUN) benchmarks/runtime.py
 
 clean:
 	@rm -rf $(VENV) $(VENV)-* .dev .cache build dist *.egg-info

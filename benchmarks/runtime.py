@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_server import Server
 
@@ -74,7 +74,7 @@ def cold_start_ms(command: list[str]) -> float:
     """From the start of the process to the end of its first answer."""
     began = time.monotonic_ns()
     with running(command) as (server, _):
-        return (server.invoke(event("/")).ended_at - began) / 1e6
+        return float((server.invoke(event("/")).ended_at - began) / 1e6)
 
 
 def cpu_ns(pid: int) -> int:
@@ -111,6 +111,24 @@ def processes_of(group: int) -> list[int]:
     return found
 
 
+class Pair(NamedTuple):
+    """What penstock needs, what the other needs, and their ratio."""
+
+    ours: float
+    theirs: float
+    ratio: float
+
+    @classmethod
+    def of(cls, ours: float, theirs: float) -> Pair:
+        return cls(ours, theirs, ours / theirs)
+
+
+def of_batches(ours: list[float], theirs: list[float]) -> Pair:
+    """Medians; what slows the machine down for a while slows both of a pair of batches."""
+    ratio = median(x / y for x, y in zip(ours, theirs, strict=True))
+    return Pair(median(ours), median(theirs), ratio)
+
+
 class Warm:
     """One runtime that is kept running, to be measured in turns with the other."""
 
@@ -130,7 +148,7 @@ class Warm:
             self.cpu.append((cpu_ns(self.pid) - before) / 1e3 / count)
 
 
-def alternate(path: str, batches: int, count: int, **variables: str) -> dict[str, Any]:
+def alternate(path: str, batches: int, count: int, **variables: str) -> dict[str, Pair]:
     """CPU and latency per invocation in µs, and RSS, of both; medians of batches in turns."""
     payload = event(path)
     with running(PENSTOCK, **variables) as ours, running(AWS, **variables) as theirs:
@@ -142,11 +160,9 @@ def alternate(path: str, batches: int, count: int, **variables: str) -> dict[str
                 warm.batch(count)
         a, b = pair
         return {
-            "latency": (median(a.latency), median(b.latency)),
-            "cpu": (median(a.cpu), median(b.cpu)),
-            "rss": (rss_kib(a.pid), rss_kib(b.pid)),
-            "latency ratio": median(x / y for x, y in zip(a.latency, b.latency, strict=True)),
-            "cpu ratio": median(x / y for x, y in zip(a.cpu, b.cpu, strict=True)),
+            "latency": of_batches(a.latency, b.latency),
+            "cpu": of_batches(a.cpu, b.cpu),
+            "rss": Pair.of(rss_kib(a.pid), rss_kib(b.pid)),
         }
 
 
@@ -176,11 +192,11 @@ def first_byte_ms(count: int) -> float:
             answer = server.invoke(payload)
             sent_at = int(answer.start.partition(bytes(8))[2].split(b"\r\n")[2])
             times.append((answer.first_at - sent_at) / 1e6)
-    return median(times[1:])
+    return float(median(times[1:]))
 
 
-def stream_mb_s(runs: int) -> dict[str, float]:
-    """Megabytes a second of a 200 MB stream, and of asyncio's own writer; growth of memory."""
+def stream_mb_s(runs: int) -> tuple[Pair, float]:
+    """Megabytes a second of a 200 MB stream, and of asyncio's own writer; MiB that memory grew."""
     payload = event("/stream/parts", "function-url")
     ours, bare, growth = [], [], []
     with running(PENSTOCK, PENSTOCK_INVOKE_MODE="response_stream") as (server, process):
@@ -191,12 +207,7 @@ def stream_mb_s(runs: int) -> dict[str, float]:
             ours.append(answer.size / (answer.ended_at - answer.first_at) * 1e3)
             growth.append((rss_kib(process.pid) - before) / 1024)
             bare.append(bare_writer_mb_s())
-    return {
-        "mb_s": median(ours),
-        "bare_mb_s": median(bare),
-        "ratio": median(x / y for x, y in zip(ours, bare, strict=True)),
-        "growth_mib": max(growth),
-    }
+    return of_batches(ours, bare), max(growth)
 
 
 def bare_writer_mb_s() -> float:
@@ -229,53 +240,32 @@ def main() -> None:
     options = parser.parse_args()
     quick = options.quick
     table = Table()
-    starts: dict[str, list[float]] = {"-m": [], "takeover": [], "aws": []}
+    starts: dict[str, list[float]] = {"-m": [], "takeover": [], "AWS": []}
     for _ in range(5 if quick else 21):
-        for name, command in (("-m", PENSTOCK), ("aws", AWS), ("takeover", TAKEOVER)):
+        for name, command in (("-m", PENSTOCK), ("AWS", AWS), ("takeover", TAKEOVER)):
             starts[name].append(cold_start_ms(command))
     for name in ("-m", "takeover"):
-        table.ratio(f"cold start, {name} (ms)", median(starts[name]), median(starts["aws"]), 0.9)
+        table.pair(f"cold start, {name} (ms)", of_batches(starts[name], starts["AWS"]), 0.9)
     small = alternate("/", 6 if quick else 20, 200)
-    table.ratio("CPU per small invocation (µs)", *small["cpu"], 0.35, small["cpu ratio"])
-    table.ratio("latency of a small invocation (µs)", *small["latency"], None)
-    table.ratio("memory, RSS (KiB)", *small["rss"], 1.0)
+    table.pair("CPU per small invocation (µs)", small["cpu"], 0.35)
+    table.pair("latency of a small invocation (µs)", small["latency"])
+    table.pair("memory, RSS (KiB)", small["rss"], 1.0)
     large = alternate("/large", 4 if quick else 10, 10, BENCHMARK="large")
-    table.ratio(
-        "4 MiB binary answer, latency (µs)", *large["latency"], 0.15, large["latency ratio"]
-    )
-    table.ratio("4 MiB binary answer, CPU (µs)", *large["cpu"], 0.15, large["cpu ratio"])
+    table.pair("4 MiB binary answer, latency (µs)", large["latency"], 0.15)
+    table.pair("4 MiB binary answer, CPU (µs)", large["cpu"], 0.15)
     for slots in (16, 64):
         count = slots * (10 if quick else 30)
         ours, theirs = (concurrent(command, slots, count) for command in (PENSTOCK, AWS))
-        strict = slots == 64
+        pairs = {name: Pair.of(ours[name], theirs[name]) for name in ours}
         name = f"{slots} at once, 50 ms each"
-        table.ratio(
-            f"{name}: rate (1/s)",
-            ours["rate"],
-            theirs["rate"],
-            2.0 if strict else None,
-            at_least=True,
-        )
-        table.ratio(
-            f"{name}: memory, PSS (MiB)",
-            ours["pss_mib"],
-            theirs["pss_mib"],
-            0.08 if strict else None,
-        )
-        table.ratio(
-            f"{name}: ready (ms)", ours["ready_ms"], theirs["ready_ms"], 0.3 if strict else None
-        )
+        limits = (2.0, 0.08, 0.3) if slots == 64 else (None, None, None)
+        table.pair(f"{name}: rate (1/s)", pairs["rate"], limits[0], at_least=True)
+        table.pair(f"{name}: memory, PSS (MiB)", pairs["pss_mib"], limits[1])
+        table.pair(f"{name}: ready (ms)", pairs["ready_ms"], limits[2])
     table.value("stream: first byte (ms)", first_byte_ms(50 if quick else 300), 1.0)
-    stream = stream_mb_s(1 if quick else 5)
-    table.ratio(
-        "stream: MB/s, to a bare asyncio writer",
-        stream["mb_s"],
-        stream["bare_mb_s"],
-        0.5,
-        stream["ratio"],
-        at_least=True,
-    )
-    table.value("stream: growth of memory over 200 MB (MiB)", stream["growth_mib"], 8)
+    rate, growth_mib = stream_mb_s(1 if quick else 5)
+    table.pair("stream: MB/s; a bare asyncio writer", rate, 0.5, at_least=True)
+    table.value("stream: growth of memory over 200 MB (MiB)", growth_mib, 8)
     if options.json:
         options.json.write_text(json.dumps(table.rows, indent=2, ensure_ascii=False) + "\n")
 
@@ -288,49 +278,26 @@ class Table:
         print(f"| {'':44} | penstock | AWS + Mangum | ratio | limit |")
         print(f"|{'-' * 46}|---------:|-------------:|------:|-------|")
 
-    def ratio(
-        self,
-        name: str,
-        ours: float,
-        theirs: float,
-        limit: float | None,
-        ratio: float | None = None,
-        *,
-        at_least: bool = False,
+    def pair(
+        self, name: str, pair: Pair, limit: float | None = None, *, at_least: bool = False
     ) -> None:
-        ratio = ours / theirs if ratio is None else ratio
-        self._print(name, ours, theirs, ratio, limit, at_least=at_least)
-
-    def value(self, name: str, value: float, limit: float) -> None:
-        self._print(name, value, None, value, limit, at_least=False)
-
-    def _print(
-        self,
-        name: str,
-        ours: float,
-        theirs: float | None,
-        measure: float,
-        limit: float | None,
-        *,
-        at_least: bool,
-    ) -> None:
+        """Print one measurement of both; the limit is for the ratio."""
         verdict = ""
         if limit is not None:
-            holds = measure >= limit if at_least else measure <= limit
+            holds = pair.ratio >= limit if at_least else pair.ratio <= limit
             verdict = f"{'≥' if at_least else '≤'} {limit:g}{'' if holds else ' MISS'}"
-        right = "" if theirs is None else f"{theirs:,.1f}"
-        ratio = "" if theirs is None else f"{measure:.3f}"
-        print(f"| {name:44} | {ours:8,.1f} | {right:>12} | {ratio:>5} | {verdict} |", flush=True)
-        self.rows.append(
-            {
-                "name": name,
-                "penstock": ours,
-                "other": theirs,
-                "ratio": measure,
-                "limit": limit,
-                "verdict": verdict,
-            }
+        print(
+            f"| {name:44} | {pair.ours:8,.1f} | {pair.theirs:12,.1f} | {pair.ratio:5.3f} |"
+            f" {verdict} |",
+            flush=True,
         )
+        self.rows.append({"name": name, **pair._asdict(), "limit": limit, "verdict": verdict})
+
+    def value(self, name: str, value: float, limit: float) -> None:
+        """Print a measurement that has nothing to be compared with."""
+        verdict = f"≤ {limit:g}{'' if value <= limit else ' MISS'}"
+        print(f"| {name:44} | {value:8,.1f} | {'':12} | {'':5} | {verdict} |", flush=True)
+        self.rows.append({"name": name, "ours": value, "limit": limit, "verdict": verdict})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ PART = bytes(65536)
 PARTS = 200_000_000 // len(PART)
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def app(scope: Any, receive: Any, send: Any) -> None:
     path = scope["path"]
     headers = HEADERS
     body = b'{"hello":"world"}'

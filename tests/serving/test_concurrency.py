@@ -64,6 +64,7 @@ def test_invocations_run_at_once_and_know_nothing_of_each_other(
     async def main() -> None:
         async with serve(APP, concurrency=SLOTS) as api:
             for _ in range(2):  # the second time, each slot has served before
+                await api.ready()
                 pending = [
                     api.start(get(f"/?n{n}"), request_id=f"id-{n}", trace_id=f"Root=1-{n}")
                     for n in range(SLOTS)
@@ -127,7 +128,7 @@ async def app(event, context):
             with pytest.raises(FunctionFailed, match="SystemExit"):
                 await api.invoke("exit")
             assert await other.result() == "ended"
-            while api.pid is not None:
+            while api.pid is not None:  # noqa: ASYNC110 - the process tells nobody
                 await asyncio.sleep(0.01)
 
     run(main())

@@ -52,7 +52,7 @@ BLOCKS_ALONE = BLOCKS.replace("async def app", "def app")
 
 async def ended(api: LocalRuntimeAPI, process: int) -> None:
     """Return when the process has ended."""
-    while api.pid == process:
+    while api.pid == process:  # noqa: ASYNC110 - the process tells nobody
         await asyncio.sleep(0.01)
 
 

@@ -134,7 +134,7 @@ def test_a_handler_that_exits_is_reported_and_its_process_replaced(serve: Serve,
             before = await api.invoke("pid")
             with pytest.raises(FunctionFailed, match="SystemExit"):
                 await api.invoke("exit")
-            while api.pid == before:
+            while api.pid == before:  # noqa: ASYNC110 - the process tells nobody
                 await asyncio.sleep(0.01)
             assert await api.invoke("pid") != before
 
