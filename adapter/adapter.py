@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
+STARTUP_S = 9.0
+"""What start-up may take of the ten seconds that Lambda's init phase has on demand."""
+
+_INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+
 
 class LambdaAdapter:
     """Runs an ASGI application as a Lambda handler, behind every HTTP front door of Lambda.
@@ -225,12 +230,18 @@ class LambdaAdapter:
 
         Returns after ``startup_timeout`` seconds at the latest; the first invocation then waits for
         the rest. Raises: LifespanError.
+
+        Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle":
+        10 seconds of init on demand, 130 and more for the other types.
         """
         self._lifespan.bind(asyncio.get_running_loop())
         if self._lifespan.settled:
             return  # there is none, or it is over
+        limit = self._settings.startup_timeout
+        if limit is None and os.environ.get(_INIT_TYPE, "on-demand") == "on-demand":
+            limit = STARTUP_S
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._lifespan.startup(), self._settings.startup_timeout)
+            await asyncio.wait_for(self._lifespan.startup(), limit)
 
     @property
     def patience(self) -> float:

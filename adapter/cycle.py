@@ -68,14 +68,14 @@ class HTTPCycle:
     ``patience``, the seconds that the application has after its cancellation there, before it is
     left behind; ``began`` (performance counter); and, once it has ``ended``: ``exchange``;
     ``error``, what the application raised (None if it returned); ``expired``, whether the deadline
-    came first; ``is_broken``, whether the invoker ceased to take the response.
+    came first; ``cut_short``, why it was ended before that ("" if it was not).
     """
 
     # Class attributes are the initial values: instances are made for each request.
     error: BaseException | None = None
     ended = False
     expired = False
-    is_broken = False
+    cut_short = ""
     _done: Callable[[], object] | None = None
     _timer: asyncio.TimerHandle | None = None
 
@@ -121,14 +121,15 @@ class HTTPCycle:
         request_id = getattr(scope.get("aws.context"), "aws_request_id", None)
         return f"request {request_id} ({scope['method']} {scope['path']!r})"
 
-    def hang_up(self, grace: float) -> None:
+    def hang_up(self, grace: float, why: str) -> None:
         """Nobody takes the response any more: ``http.disconnect``, and cancellation after a grace.
 
-        ``grace`` is in seconds; after another one the application is left behind.
+        ``grace`` is in seconds; after another one the application is left behind. ``why`` is for
+        the log: "nobody takes the response any more", or "the environment shuts down".
         """
-        if self.ended or self.is_broken or self.expired:
+        if self.ended or self.cut_short or self.expired:
             return
-        self.is_broken = True
+        self.cut_short = why
         self.exchange.close()
         self._disconnect()
         if self._timer is not None:

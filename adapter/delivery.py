@@ -81,7 +81,7 @@ class Delivery:
         """
         if isinstance(cycle, EarlyCycle):
             cycle.transport.on_broken = None  # or the two would keep each other in memory
-            if cycle.error is not None or cycle.expired or cycle.is_broken:
+            if cycle.error is not None or cycle.expired or cycle.cut_short:
                 self._report(cycle, has_left=cycle.is_taken)
             if not cycle.is_taken:
                 self._answer(cycle)
@@ -91,7 +91,7 @@ class Delivery:
         assert isinstance(cycle, StreamingCycle)  # noqa: S101 - open made one of the two
         cycle.transport.on_broken = None
         failure: BaseException | None = None
-        if cycle.error is not None or cycle.expired or cycle.is_broken:
+        if cycle.error is not None or cycle.expired or cycle.cut_short:
             try:
                 self._report(cycle, has_left=cycle.sink.has_started)
             except BaseException as error:
@@ -177,7 +177,7 @@ class Delivery:
                 cycle.reply = substitute(cycle)
                 await self._stream(cycle.transport, cycle.reply, cycle.scope)
             elif not cycle.sink.has_ended:
-                if not (cycle.expired or cycle.is_broken):
+                if not (cycle.expired or cycle.cut_short):
                     from penstock.adapter.outcome import explain
 
                     explain(cycle)
@@ -196,8 +196,8 @@ def _reason(cycle: StreamingCycle) -> BaseException:
     """Why a stream that has begun does not come to its end."""
     if cycle.expired:
         return TimeoutError("the deadline came before the end of the response")
-    if cycle.is_broken:  # where the invoker has gone, nobody reads this
-        return InterruptedError("the environment shuts down before the end of the response")
+    if cycle.cut_short:  # where the invoker has gone, nobody reads this
+        return InterruptedError(f"the response was cut short, as {cycle.cut_short}")
     error = cycle.exchange.error or cycle.error
     if error is None or isinstance(error, ClientDisconnected):
         return ProtocolError("the application returned before it had sent the end of its response")

@@ -42,10 +42,11 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     # How an application ends that was cut short, unless it has trouble of its own on the way out.
     expected = isinstance(error, CancelledError | ClientDisconnected)
     trouble = None if expected else error
-    if cycle.is_broken:
+    if cycle.cut_short:
         logger.warning(
-            "%s: cut short, as nobody takes the response any more; it ended after %.3f s",
+            "%s: cut short, as %s; it ended after %.3f s",
             cycle.subject,
+            cycle.cut_short,
             perf_counter() - cycle.began,
             exc_info=trouble,
         )
@@ -74,7 +75,7 @@ def substitute(cycle: HTTPCycle) -> Reply:
     """Return penstock's own reply to a request that the application has not answered."""
     if cycle.expired:
         return _plain(cycle, 504, "Gateway Timeout")
-    if cycle.is_broken:  # the environment is going away, but may still be heard
+    if cycle.cut_short:  # the environment is going away, but may still be heard
         return _plain(cycle, 503, "Service Unavailable")
     explain(cycle)
     breach = cycle.exchange.error

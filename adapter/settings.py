@@ -138,10 +138,11 @@ OPTIONS = (
     ),
     Option(
         "startup_timeout",
-        9.0,
+        None,
         _seconds,
         "Seconds of Lambda's init phase that start-up may take; what is left of it then runs in the"
-        " first invocation.",
+        " first invocation. Unset: 9; no limit where Lambda's own is minutes (SnapStart,"
+        " provisioned concurrency, Managed Instances).",
     ),
     Option(
         "root_path",
@@ -241,7 +242,7 @@ class Settings:
     """What the options come to; read-only from here on, one attribute an option."""
 
     lifespan: str
-    startup_timeout: float
+    startup_timeout: float | None
     root_path: str | None
     base_path: str
     text_types: frozenset[str] | Callable[[str], bool]

@@ -16,11 +16,11 @@ class Transport(Protocol):
     """Takes the answer to one invocation: either ``answer`` once, or ``start`` and then ``send``.
 
     Attributes: ``can_stream``, whether ``start`` may be called; ``on_broken``, to be called when
-    nobody takes the answer any more, with the seconds that the application has to end.
+    nobody takes the answer any more, with the seconds that the application has to end, and why.
     """
 
     can_stream: bool
-    on_broken: Callable[[float], object] | None
+    on_broken: Callable[[float, str], object] | None
 
     def answer(self, answer: Any, source: str, limit_bytes: int) -> None:
         """Take the whole answer, which is on its way when this returns.

@@ -7,13 +7,19 @@ the exit status is 0 also where a limit is missed, and the table says so.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from compileall import compile_dir
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,12 +31,30 @@ from penstock.infra.gateway import ClientRequest, make_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = Path(__file__).resolve().parent / "runtime_app"
+APP = Path(__file__).resolve().parent / "runtime_app"
 EXECUTION_ENV = "AWS_Lambda_python3.13"
 
-PENSTOCK = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
-TAKEOVER = [sys.executable, "-m", "awslambdaric", "penstock.adapter.runtime.handler"]
-AWS = [sys.executable, "-m", "awslambdaric", "app.handler"]
+# -S: the function's folder has everything, and there is no editable install that would cost extra.
+PENSTOCK = [sys.executable, "-S", "-m", "penstock.adapter.runtime", "app:app"]
+TAKEOVER = [sys.executable, "-S", "-m", "awslambdaric", "penstock.adapter.runtime.handler"]
+AWS = [sys.executable, "-S", "-m", "awslambdaric", "app.handler"]
+PACKAGES = ("penstock.adapter", "pybase64", "mangum", "awslambdaric", "simplejson")
+MODULES = ("runtime_client", "snapshot_restore_py", "typing_extensions")
+
+
+@cache
+def function_folder() -> Path:
+    """A folder with the application, both runtimes and all that they need, byte code included."""
+    folder = Path(tempfile.mkdtemp(prefix="penstock-benchmark-"))
+    atexit.register(shutil.rmtree, folder)
+    for name in PACKAGES:
+        source = Path(str(import_module(name).__file__)).parent
+        shutil.copytree(source, folder.joinpath(*name.split(".")))
+    for name in MODULES:
+        shutil.copy(str(import_module(name).__file__), folder)
+    shutil.copy(APP / "app.py", folder)
+    compile_dir(folder, quiet=1)
+    return folder
 
 
 def event(path: str, source: str = "http-api") -> bytes:
@@ -45,22 +69,22 @@ def event(path: str, source: str = "http-api") -> bytes:
 @contextmanager
 def running(command: list[str], **variables: str) -> Iterator[tuple[Server, subprocess.Popen[Any]]]:
     """A runtime process of its own, and the Runtime API that it asks for events."""
-    server = Server()
+    server, folder = Server(), str(function_folder())
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_LAMBDA_RUNTIME_API": server.address,
         "AWS_EXECUTION_ENV": EXECUTION_ENV,
         "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "LAMBDA_TASK_ROOT": str(FOLDER),
-        "PYTHONPATH": str(FOLDER),
+        "LAMBDA_TASK_ROOT": folder,
+        "PYTHONPATH": folder,
         "PENSTOCK_APP": "app:app",
         **variables,
     }
     if command == AWS:
         environment["BENCHMARK_MANGUM"] = "1"
     process = subprocess.Popen(
-        command, cwd=FOLDER, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+        command, cwd=folder, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
     )
     try:
         yield server, process

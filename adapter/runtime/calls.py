@@ -76,9 +76,9 @@ class HandlerCall:
             return self._result
         raise Fault("Function.TimedOut", f"the handler was cancelled {self._reason}")
 
-    def hang_up(self, grace: float) -> None:
-        """Cancel the handler, after a grace in seconds, as the environment goes away."""
-        self._reason = "because the environment shuts down"
+    def hang_up(self, grace: float, why: str) -> None:
+        """Cancel the handler, after a grace in seconds; ``why`` is for the error."""
+        self._reason = f"as {why}"
         asyncio.get_running_loop().call_later(grace, self._cancel)
 
     async def _capture(self) -> None:

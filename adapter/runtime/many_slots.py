@@ -13,7 +13,7 @@ from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime.async_client import AsyncClient
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
-from penstock.adapter.runtime.one_slot import SHUTDOWN_GRACE_S
+from penstock.adapter.runtime.one_slot import SHUTDOWN, SHUTDOWN_GRACE_S
 from penstock.adapter.runtime.transports import AsyncTransport
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class ManySlots:
                 finally:
                     self._waiting.discard(task)
                 await self._serve(client, invocation)
+                del invocation  # megabytes perhaps, which waiting for the next has no need of
         except RuntimeAPIError as error:
             logger.error("slot %d of %d ends: %s", number, self._slots, error)  # noqa: TRY400
             raise
@@ -157,4 +158,4 @@ class ManySlots:
             task.cancel()
         for transport in self._under_way:
             if transport.on_broken is not None:
-                transport.on_broken(SHUTDOWN_GRACE_S)
+                transport.on_broken(SHUTDOWN_GRACE_S, SHUTDOWN)

@@ -26,6 +26,7 @@ logger = logging.getLogger("penstock")
 
 SHUTDOWN_GRACE_S: Final = 0.1
 """What an invocation under way has to end by itself when the environment shuts down."""
+SHUTDOWN: Final = "the environment shuts down"
 
 
 class OneSlot:
@@ -51,6 +52,7 @@ class OneSlot:
         next_invocation = self._client.next
         while (invocation := next_invocation()) is not None:
             self._serve(invocation)
+            del invocation  # megabytes perhaps, which waiting for the next has no need of
             if self._stop.requested:
                 return
 
@@ -103,7 +105,7 @@ class OneSlot:
         # In a signal handler, with the loop perhaps in the middle of something.
         loop = process_loop.current
         if loop is not None and transport.on_broken is not None:
-            loop.call_soon_threadsafe(transport.on_broken, SHUTDOWN_GRACE_S)
+            loop.call_soon_threadsafe(transport.on_broken, SHUTDOWN_GRACE_S, SHUTDOWN)
 
     def _tasks_left_behind(self, request_id: str) -> None:
         """Log the tasks that an invocation has not awaited: Lambda freezes them now."""

@@ -66,7 +66,8 @@ def run(
         logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
         status = 1
     except SystemExit as error:
-        status = error.code if isinstance(error.code, int) and error.code else 1
+        # Of what os._exit takes: Lambda is to see that this process ended by itself.
+        status = (error.code & 0xFF or 1) if isinstance(error.code, int) else 1
     except BaseException:
         logger.exception("the runtime itself failed")
         status = 1

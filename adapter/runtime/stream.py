@@ -40,7 +40,10 @@ class Stream:
     _response: asyncio.Future[Response]
 
     def __init__(
-        self, address: tuple[str, int], head: bytes, on_broken: Callable[[float], object] | None
+        self,
+        address: tuple[str, int],
+        head: bytes,
+        on_broken: Callable[[float, str], object] | None,
     ) -> None:
         self._address = address
         self._head = head
@@ -51,9 +54,9 @@ class Stream:
         """Connect. Raises: OSError, and nothing has left then."""
         try:
             self._connection = await Connection.open(self._address, asyncio.get_running_loop())
-        except OSError:
+        except OSError as error:
             if self._on_broken is not None:
-                self._on_broken(GRACE_S)
+                self._on_broken(GRACE_S, f"there is no connection for it: {error}")
             raise
 
     async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:
@@ -101,7 +104,7 @@ class Stream:
         if not self._has_ended:
             self._connection.close()
             if self._on_broken is not None:
-                self._on_broken(GRACE_S)
+                self._on_broken(GRACE_S, "nobody takes the response any more")
 
 
 def _chunk(body: bytes, *, more: bool) -> tuple[bytes, ...]:

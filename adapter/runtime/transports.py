@@ -28,7 +28,7 @@ class InvocationTransport:
     # `sam local` takes a stream for one text, prelude and all, and answers 502.
     can_stream = os.environ.get("AWS_SAM_LOCAL") != "true"
     is_answered = False
-    on_broken: Callable[[float], object] | None = None
+    on_broken: Callable[[float, str], object] | None = None
     _stream: Stream | None = None
 
     def __init__(self, client: RuntimeClient | AsyncClient, invocation: Invocation) -> None:

@@ -59,15 +59,25 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            watched = list(self._due.items())
-            now = time.monotonic()
-            for transport, due in watched:
-                if due <= now and transport in self._due:
-                    self._end(transport)
-            self._sleeps_until = min((due for _, due in watched), default=float("inf"))
-            if watched == list(self._due.items()):
-                self._wake.wait(min(self._sleeps_until - now, threading.TIMEOUT_MAX))
+            pause = self._look()
+            if pause is not None:
+                self._wake.wait(pause)
             self._wake.clear()
+
+    def _look(self) -> float | None:
+        """Return the seconds to the next deadline, None if another invocation came meanwhile.
+
+        Apart from ``_run``, so that no invocation is kept in memory while the thread sleeps.
+        """
+        watched = list(self._due.items())
+        now = time.monotonic()
+        for transport, due in watched:
+            if due <= now and transport in self._due:
+                self._end(transport)
+        self._sleeps_until = min((due for _, due in watched), default=float("inf"))
+        if watched != list(self._due.items()):
+            return None
+        return min(self._sleeps_until - now, threading.TIMEOUT_MAX)
 
     def _end(self, transport: InvocationTransport) -> None:
         import traceback

@@ -141,6 +141,35 @@ def test_a_slow_start_up_goes_on_in_the_first_invocation(on_lambda: None) -> Non
     assert app.log == ["startup", "started", "request", "shutdown"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "log"),
+    [
+        (None, ["startup"]),
+        ("on-demand", ["startup"]),
+        ("snap-start", ["startup", "started"]),
+        ("provisioned-concurrency", ["startup", "started"]),
+        ("lambda-managed-instances", ["startup", "started"]),
+    ],
+)
+def test_start_up_is_waited_for_where_lambda_waits(
+    on_lambda: None, monkeypatch: pytest.MonkeyPatch, kind: str | None, log: list[str]
+) -> None:
+    """On demand the init phase has ten seconds, which are hundredths here; else minutes."""
+    monkeypatch.setattr("penstock.adapter.adapter.STARTUP_S", 0.01)
+    if kind is not None:
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
+
+    class Moment(asyncio.Event):
+        async def wait(self) -> Any:
+            await asyncio.sleep(0.05)
+
+    app = App(ready=Moment())
+    adapter = LambdaAdapter(app)
+    assert app.log == log
+    assert status_of(adapter) == 200
+    adapter.close()
+
+
 def test_a_start_up_slower_than_the_deadline_goes_on_in_the_next(
     context: Callable[..., Context],
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAMES = [option.name for option in OPTIONS]
 DEFAULTS: dict[str, Any] = {
     "lifespan": "auto",
-    "startup_timeout": 9.0,
+    "startup_timeout": None,
     "root_path": None,
     "base_path": "",
     "text_types": frozenset(),

@@ -91,6 +91,7 @@ def test_in_a_stream(command: list[str], make_api: Make, run: Run) -> None:
             with pytest.raises(FunctionFailed) as raised:
                 await pending.payload()
             assert raised.value.error.error_type.startswith("Function.")
+            assert "the environment shuts down" in raised.value.error.json()["errorMessage"]
             assert "cancelled" in api.log.text
             assert "closing the pool" in api.log.text
 

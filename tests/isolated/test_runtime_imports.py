@@ -1,0 +1,56 @@
+"""What a process of the runtime has imported when its first answer has left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from penstock.infra.gateway import ClientRequest, make_event
+from penstock.infra.runtime_api import LocalRuntimeAPI
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+import sys
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": " ".join(sys.modules).encode()})
+"""
+BASE = "import asyncio, json, logging, runpy, sys; print(*sys.modules)"
+STREAM = {f"penstock.adapter.runtime.{name}" for name in ("connection", "stream")}
+
+
+def modules(folder: Path, **environ: str) -> set[str]:
+    """The modules of a runtime that has answered one request."""
+    (folder / "app.py").write_text(APP)
+    command = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
+    event = make_event("http-api", ClientRequest("GET", "/"))
+
+    async def main() -> str:
+        async with LocalRuntimeAPI(command, folder=folder, environ=environ) as api:
+            answer: str = (await api.invoke(event))["body"]
+            return answer
+
+    return set(asyncio.run(main()).split())
+
+
+def test_a_process_has_asyncio_json_logging_and_penstock(tmp_path: Path) -> None:
+    base = subprocess.run(
+        [sys.executable, "-c", BASE], capture_output=True, text=True, timeout=60, check=True
+    )
+    more = modules(tmp_path) - set(base.stdout.split()) - {"app"}
+    assert {name for name in more if name.partition(".")[0] != "penstock"} == set()
+    assert len(more) <= 40, json.dumps(sorted(more), indent=1)
+    assert more.isdisjoint(STREAM)
+
+
+def test_streams_are_imported_by_the_first_of_them(tmp_path: Path) -> None:
+    """A source that cannot stream has no need of them, whatever the setting."""
+    assert modules(tmp_path, PENSTOCK_INVOKE_MODE="response_stream").isdisjoint(STREAM)
