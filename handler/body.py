@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # How much is collected before a thread writes it: a hop costs more than a small write.
 _WRITE_SIZE = 524_288
+# How much may be in memory beyond the threshold, counting what is being written.
+_AHEAD = 786_432
+# Parts that are smaller together are joined: each has its price in memory, and in a write.
+_SMALL = 4_096
+_MOST_PARTS_OF_A_WRITE = 1_024  # IOV_MAX, of Linux and of the BSDs
 
 
 class SpooledBody:
@@ -19,7 +25,8 @@ class SpooledBody:
 
     Up to ``max_memory`` bytes stay in memory, and a body of one message is never copied. More goes
     to a ``tempfile.SpooledTemporaryFile`` in ``temp_dir``, written in a thread while more is
-    received; memory is bounded by the threshold, a mebibyte and one message.
+    received, as it came; memory is bounded by the threshold, three quarters of a mebibyte and one
+    message.
     """
 
     def __init__(self, max_memory: int, temp_dir: str | None = None) -> None:
@@ -27,6 +34,7 @@ class SpooledBody:
         self._temp_dir = temp_dir
         self._pending: list[bytes] = []
         self._pending_size = 0
+        self._written_size = 0
         self._file: IO[bytes] | None = None
         self.size = 0
         self._writing: asyncio.Future[None] | None = None
@@ -38,11 +46,20 @@ class SpooledBody:
         """Take the next part of the body. A failure to write shows in one of the next calls."""
         if not chunk:
             return
-        self._pending.append(chunk)
+        if self._pending and len(self._pending[-1]) + len(chunk) <= _SMALL:
+            self._pending[-1] += chunk
+        else:
+            self._pending.append(chunk)
         self._pending_size += len(chunk)
         self.size += len(chunk)
-        if self.size > self._max_memory and (not self.rolled or self._pending_size >= _WRITE_SIZE):
+        if self.size <= self._max_memory:
+            return
+        in_memory = self.size - self._written_size
+        if self._writing is not None and (
+            self._writing.done() or in_memory >= self._max_memory + _AHEAD
+        ):
             await self._written()
+        if self._writing is None and (not self.rolled or self._pending_size >= _WRITE_SIZE):
             self._write_in_thread()
 
     async def finish(self) -> None:
@@ -55,7 +72,9 @@ class SpooledBody:
         if self._pending:
             self._write_in_thread()
             await self._written()
-        self._opened().seek(0)
+        file = self._opened()
+        file.seek(0)
+        self._file = io.BufferedReader(file)  # type: ignore[type-var]  # it reads like a raw file
 
     def _write_in_thread(self) -> None:
         self.rolled = True
@@ -68,6 +87,7 @@ class SpooledBody:
         if self._writing is not None:
             await asyncio.shield(self._writing)
             self._writing = None
+            self._written_size = self.size - self._pending_size
 
     def _write(self, chunks: list[bytes]) -> None:
         with self._busy:
@@ -75,9 +95,11 @@ class SpooledBody:
                 if self._file is None:
                     from tempfile import SpooledTemporaryFile
 
-                    self._file = SpooledTemporaryFile(dir=self._temp_dir)  # noqa: SIM115
+                    self._file = SpooledTemporaryFile(  # noqa: SIM115
+                        buffering=0, dir=self._temp_dir
+                    )
                     self._file.rollover()
-                self._file.writelines(chunks)
+                _write_all(self._file.fileno(), chunks)
             chunks.clear()  # the executor holds on to its arguments for a moment
         if self.closed:
             self._close_file()
@@ -159,3 +181,15 @@ class SpooledBody:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
+    """Write at the position, with as few calls as can be and without a copy."""
+    for start in range(0, len(chunks), _MOST_PARTS_OF_A_WRITE):
+        group = chunks[start : start + _MOST_PARTS_OF_A_WRITE]
+        written = os.writev(descriptor, group) if hasattr(os, "writev") else 0  # not on Windows
+        for chunk in group:
+            rest = memoryview(chunk)[written:]
+            written = max(0, written - len(chunk))
+            while rest:  # a disk that is nearly full takes less than it is given
+                rest = rest[os.write(descriptor, rest) :]

@@ -73,19 +73,19 @@ class MultiPartForm:
         self.files = MultiValueDict()
         self.complete = False
         self.connection_reset = False
-        self._empty = True
+        self._delimiter = b"\r\n--" + boundary
+        self._fed = 0
         self._field_count = 0
         self._file_count = 0
         self._field_bytes = 0
         self._part: _Field | _File | None = None
-        # Told, after each piece, where in the body the data ends that a file has got so far.
+        # Told, after a piece, where in the body the data ends that a file has got so far.
         self.on_stored: Callable[[int], None] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the body."""
         if self.complete:
             return
-        self._empty = False
         try:
             for event in self._parser.parse(chunk):
                 if event is None:
@@ -101,13 +101,21 @@ class MultiPartForm:
             self.complete = True
             self.connection_reset = stop.connection_reset
         else:
+            self._fed += len(chunk)
             part = self._part
             if self.on_stored is not None and isinstance(part, _File) and part.is_verbatim:
-                self.on_stored(self._parser._parsed)  # noqa: SLF001 - checked by who is told
+                self._tell_where(chunk, self.on_stored)
+
+    def _tell_where(self, chunk: bytes, told: Callable[[int], None]) -> None:
+        # Of a piece that ends within a part, the parser keeps back what may begin a delimiter.
+        tail = chunk[1 - len(self._delimiter) :]
+        begun = tail.rfind(b"\r")
+        if begun < 0 or not self._delimiter.startswith(tail[begun:]):
+            told(self._fed)
 
     def finish(self) -> tuple[QueryDict, MultiValueDict]:
         """Return the fields and the files. A body without a single byte is an empty form."""
-        if not self.complete and not self._empty:
+        if not self.complete and self._fed:
             try:
                 self._parser.close()
             except self._library.MultipartError as error:

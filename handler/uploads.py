@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from penstock.handler.config import HandlerConfig
 
-_COMPARED_SIZE = 65_536
 _CHUNK_SIZE = 65_536
 _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 32
@@ -301,45 +300,34 @@ class SpooledUploadHandler(FileUploadHandler):
         raise StopFutureHandlers
 
     def stored_until(self, end: int) -> None:
-        """What was received so far ends at this position of the body's file."""
-        if self._start is None:
-            self._start = end - self._received
+        """What was received so far ends at this position of the body's file: believed if so.
+
+        From then on nothing is kept here.
+        """
+        if isinstance(self.file, io.BytesIO) and self.descriptor is not None:
+            start, held = end - self._received, self.file.getbuffer()
+            if held and held == os.pread(self.descriptor, len(held), start):
+                self._start, self.file = start, None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Write, to disk from the threshold on."""
         self._received = start + len(raw_data)
-        file = self.file
-        if isinstance(file, io.BytesIO) and self._received > self.max_memory:
-            file = self.file = self._to_disk(file)
-        if file is not None:
-            file.write(raw_data)
+        if self.file is not None:
+            # The first piece waits for ``stored_until`` to say that no file is needed.
+            if self.descriptor is None or start:
+                self._keep_on_disk_if_large()
+            self.file.write(raw_data)
 
-    def _to_disk(self, memory: io.BytesIO) -> IO[bytes] | None:
-        """A file to write on, with what there is; None if all of it is in the body's file."""
-        data = memory.getbuffer()
-        if self._is_stored(data):
-            return None
-        file = _new_file(self.file_name, self.temp_dir)
-        file.write(data)
-        return file
-
-    def _is_stored(self, data: memoryview) -> bool:
-        """Whether the body's file has this where the upload begins; looked at in small pieces."""
-        if self.descriptor is None or self._start is None:
-            return False
-        for offset in range(0, len(data), _COMPARED_SIZE):
-            piece = data[offset : offset + _COMPARED_SIZE]
-            if piece != os.pread(self.descriptor, len(piece), self._start + offset):
-                return False
-        return True
+    def _keep_on_disk_if_large(self) -> None:
+        if isinstance(self.file, io.BytesIO) and self._received > self.max_memory:
+            held, self.file = self.file, _new_file(self.file_name, self.temp_dir)
+            self.file.write(held.getbuffer())
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         """The file, at its start."""
-        file, self.file = self.file, None
-        if file is None:
-            if self.descriptor is None or self._start is None:
-                return None
-            file = io.BufferedReader(FileWindow(self.descriptor, self._start, file_size))
+        self._keep_on_disk_if_large()
+        file = self._stored(file_size) if self.file is None else self.file
+        self.file = None
         file.seek(0)
         upload = UploadedFile(
             file,
@@ -352,6 +340,15 @@ class SpooledUploadHandler(FileUploadHandler):
         )
         upload._temp_dir = self.temp_dir  # noqa: SLF001 - of this module
         return upload
+
+    def _stored(self, size: int) -> IO[bytes]:
+        if self.descriptor is None or self._start is None:
+            raise ValueError("file_complete without new_file before it")
+        window = io.BufferedReader(FileWindow(self.descriptor, self._start, size))
+        if size > self.max_memory:
+            return window
+        with window:
+            return io.BytesIO(window.read())
 
     def upload_interrupted(self) -> None:
         """Remove the file that is not complete."""
