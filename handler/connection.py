@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.handler.routing import ResolverMatch
 
 T = TypeVar("T")
-_HOST = r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?"
+_HOST = r"([a-z0-9.-]*[a-z0-9-]\.?|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?"
 # RFC 3986 section 3.3, less ";" and "=", which some servers take for path parameters.
 _SAFE_IN_PATH = "/:@&+$,-_.!~*'()"
 # RFC 3987 section 3.1: reserved and unreserved characters, and what is escaped already.
