@@ -410,11 +410,14 @@ class ASGIRequest(HttpRequest):
     async def send_early_hints(self, links: Iterable[str | bytes]) -> bool:
         """Send a 103 with these ``link`` values; False where the server does not offer it.
 
-        ASGI extension ``http.response.early_hint``; only before the response starts.
+        ASGI extension ``http.response.early_hint``; only before the response starts. Raises
+        ``BadHeaderError`` for a link that cannot be sent.
         """
+        from penstock.handler.headers import header_value
+
         return await self._say(
             "http.response.early_hint",
-            links=[link.encode("latin-1") if isinstance(link, str) else link for link in links],
+            links=[header_value(link).encode("latin-1") for link in links],
         )
 
     async def push(self, path: str) -> bool:
