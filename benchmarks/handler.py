@@ -140,9 +140,7 @@ def import_costs(runs: int) -> dict[str, dict[str, float]]:
 
 def print_imports(costs: dict[str, dict[str, float]]) -> None:
     """Print what a fresh process pays."""
-    print(
-        f"\n{'beyond asyncio, json, logging; best':36}{'modules':>9}{'import ms':>11}{'first ms':>10}"
-    )
+    print(f"\n{'beyond asyncio, json, logging; best':36}  modules  import ms  first ms")
     for name, cost in costs.items():
         limit = mark(cost["import_ms"], IMPORT_LIMIT_MS) if name == "penstock" else ""
         print(

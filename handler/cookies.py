@@ -6,7 +6,6 @@ import re
 import time
 from typing import Any
 
-from penstock.handler.dates import http_date
 from penstock.handler.headers import is_token
 
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
@@ -176,6 +175,8 @@ def fill_cookie(
         seconds = max_age.total_seconds() if hasattr(max_age, "total_seconds") else max_age
         cookie["max-age"] = int(seconds)
         if not expires:
+            from penstock.handler.dates import http_date  # its patterns take their time
+
             cookie["expires"] = http_date(time.time() + seconds)
     if path is not None:
         cookie["path"] = path

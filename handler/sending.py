@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.base_response import HttpResponseBase
-from penstock.handler.batches import SyncParts
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.exceptions import ContentLengthMismatch
 from penstock.handler.headers import ResponseHeaders, header_value
@@ -187,6 +186,8 @@ class _Stream:
     async def _send_sync(self, content: Any) -> None:
         loop = asyncio.get_running_loop()
         flush = loop.call_later(_PATIENCE, self._start_now)
+        from penstock.handler.batches import SyncParts
+
         parts = SyncParts(iter(content))
         try:
             async for batch in parts:
