@@ -100,7 +100,9 @@ def test_it_ends_once_wherever_it_is_interrupted(kind: str | type[Exception]) ->
     assert 5 <= points < 19
 
 
-def test_closing_after_the_client_has_left_is_of_no_effect() -> None:
+def test_closing_after_the_client_has_left_is_of_no_effect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def main() -> list[str]:
         async def view(ws: Any) -> None:
             await ws.accept()
@@ -115,3 +117,4 @@ def test_closing_after_the_client_has_left_is_of_no_effect() -> None:
         return [message["type"] for message in server.result.out]
 
     assert ["websocket.accept"] == run(main())
+    assert "" == caplog.text
