@@ -37,11 +37,12 @@ class CleanUp:
     def adopt(self, response: Any) -> None:
         """Take a response over: it is closed in the end, sent or not."""
         self.response = response
-        self._responses.append(response)
+        self.note(response)
 
     def note(self, response: Any) -> None:
         """Have a view's response closed even if a middleware drops it, as when it is cancelled."""
-        self._responses.append(response)
+        if not any(one is response for one in self._responses):
+            self._responses.append(response)
 
     async def run(
         self,

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from penstock.handler.routing import ResolverMatch
 
 T = TypeVar("T")
-_HOST = r"([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?"
+_HOST = r"([a-z0-9.-]*[a-z0-9-]\.?|\[[a-f0-9]*:[a-f0-9.:]+\])(?::([0-9]+))?"
 # RFC 3986 section 3.3, less ";" and "=", which some servers take for path parameters.
 _SAFE_IN_PATH = "/:@&+$,-_.!~*'()"
-# RFC 3987 section 3.1: reserved and unreserved characters, and what is escaped already.
-_SAFE_IN_URI = "/#%[]=:;$&()+,!?*@'~"
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
@@ -246,6 +244,8 @@ class Connection:
     def _full(self, path: str, slash: bool) -> str:  # noqa: FBT001
         from urllib.parse import quote
 
+        from penstock.handler.uris import iri_to_uri
+
         query = self.META.get("QUERY_STRING", "") if "META" in self.__dict__ else self._query
         end = "/" if slash and not path.endswith("/") else ""
         return f"{quote(path, safe=_SAFE_IN_PATH)}{end}{f'?{iri_to_uri(query)}' if query else ''}"
@@ -256,6 +256,8 @@ class Connection:
         What is missing comes from this request: scheme, host, and for relative locations the path.
         """
         from urllib.parse import quote, urljoin, urlsplit
+
+        from penstock.handler.uris import iri_to_uri
 
         here = f"{self.scheme}://{self.get_host()}"
         if location is None:
@@ -371,13 +373,6 @@ def content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
                 raise InvalidRequestHeader(f"content-length is {length} and {int(text)}")
             length = int(text)
     return length
-
-
-def iri_to_uri(iri: str) -> str:
-    """Percent-encode what may not stand in a URI (RFC 3987 section 3.1)."""
-    from urllib.parse import quote
-
-    return quote(iri, safe=_SAFE_IN_URI)
 
 
 def _matches(host: str, pattern: str) -> bool:

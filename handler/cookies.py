@@ -101,7 +101,7 @@ class Cookie(dict[str, Any]):
             raise ValueError(
                 f"cookie {self.key!r}: expected one of {', '.join(_ATTRIBUTES)}, got {attribute!r}"
             )
-        if isinstance(value, str) and _FORBIDDEN_IN_ATTRIBUTE.search(value):
+        if _FORBIDDEN_IN_ATTRIBUTE.search(str(value)):
             raise ValueError(
                 f"cookie {self.key!r}: {name}={value!r}: expected no control character and no ';'"
             )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.streaming import Pulled, StreamingHttpResponse
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"\r\n|\r|\n")
 _HEARTBEAT = b": \n\n"
+# What events may end with; the last two would stop the loop if they left the task that pulls them.
+_ENDS = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 
 
 def event_frame(
@@ -99,7 +102,9 @@ class _Frames:
         try:
             async for event in self._events:
                 await self._next.put(_as_frame(event))
-        except Exception as error:
+        except _ENDS as error:
+            if is_being_cancelled():
+                raise
             await self._next.put(error)
         else:
             await self._next.put(None)

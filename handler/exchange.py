@@ -171,9 +171,6 @@ class Exchange:
             await self._produce_and_send()
         except Stopped:
             pass
-        except ExpectingNoResponse as error:
-            if not self.started:
-                self._error = error
         except ClientGone as error:
             logger.debug("the client is gone: %s", error)
             self._client_gone = True
@@ -192,9 +189,9 @@ class Exchange:
     async def _produce_and_send(self) -> None:
         handler, end = self.handler, self._end
         request = end.request
-        if end.response is None:
-            end.adopt(await handler.run_get_response(request))
         try:
+            if end.response is None:
+                end.adopt(await handler.run_get_response(request))
             response = end.response
             if request is not None and handler.finalizes(response):
                 finished = await handler.finalize_response(request, response)
@@ -205,8 +202,9 @@ class Exchange:
         except (Stopped, ClientGone, SendFailed):
             raise
         except Exception as error:
-            await self._respond_anyway(error)
-            return
+            if not (isinstance(error, ExpectingNoResponse) and self.started):
+                await self._respond_anyway(error)
+                return
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise

@@ -124,7 +124,7 @@ class Failsafe:
                 return await _rendered(await _called(last, request, second))
         except Exception:
             logger.exception("the error handler for 500 failed")
-        return self.builtin(request, second, 500)
+        return self._response_of(request, second, 500)
 
     async def _announce(self, request: Any, error: BaseException) -> None:
         if got_request_exception.receivers:
@@ -165,11 +165,18 @@ class Failsafe:
         self, request: Any, error: BaseException, kind: Kind, response: Any
     ) -> HttpResponseBase:
         if response is None:
-            response = self.builtin(request, error, kind.status)
+            response = self._response_of(request, error, kind.status)
         if kind.level > logging.DEBUG:
             log_response(request, response, kind, error if kind.uncaught else None, str(error))
         response._has_been_logged = True  # noqa: SLF001
         return response  # type: ignore[no-any-return]
+
+    def _response_of(self, request: Any, error: BaseException, status: int) -> HttpResponseBase:
+        try:
+            return self.builtin(request, error, status)
+        except ValueError:  # a header or text of an HttpError that cannot be sent
+            logger.exception("an exception's own response could not be made")
+            return self.builtin(request, None, 500)
 
     def builtin(self, request: Any, error: BaseException | None, status: int) -> HttpResponseBase:
         """A plain text response that tells the client no more than it must know."""

@@ -74,7 +74,7 @@ class Finalization:
 def _take_over(successor: Any, response: Any) -> None:
     """Have what the replaced response holds closed with its successor."""
     successor._handler_class = None  # noqa: SLF001 - the handler sends the signal
-    closers = response._resource_closers  # noqa: SLF001
+    closers = getattr(response, "_resource_closers", None)
     if closers:
         successor._resource_closers += closers  # noqa: SLF001
         closers.clear()

@@ -12,6 +12,8 @@ _PARAMETER = re.compile(
     r';\s*([^\s=;"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"[^;]*|([^;]*)))?', re.DOTALL
 )
 _ESCAPED = re.compile(r'\\(["\\])')
+# Python's codecs of text that fail on some bytes whatever is asked, are slow, or are no charset.
+_NOT_FOR_TEXT = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
 # RFC 2231: a number of a continuation, and the mark of an encoded value.
 _EXTENDED = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 
@@ -63,6 +65,17 @@ def _joined(pieces: list[tuple[int, bool, str]]) -> str | None:
         return data.decode(charset or "utf-8")
     except (LookupError, ValueError):
         return None
+
+
+def is_charset(name: str) -> bool:
+    """Whether Python knows a charset of that name, and can decode any bytes with it."""
+    from codecs import lookup
+
+    try:
+        b"a".decode(name, "replace")  # LookupError for codecs that are none of text, such as zlib
+        return lookup(name).name not in _NOT_FOR_TEXT
+    except (LookupError, ValueError):
+        return False
 
 
 class MediaType:

@@ -95,8 +95,10 @@ class HttpRequest(Connection):
         if "_encoding" not in self.__dict__:
             self._encoding = None
             charset = self.content_params.get("charset")
-            if charset is not None and _is_charset(charset):
-                self._encoding = charset
+            if charset is not None:
+                from penstock.handler.negotiation import is_charset
+
+                self._encoding = charset if is_charset(charset) else None
         return self._encoding
 
     @encoding.setter
@@ -361,22 +363,9 @@ _MARKING = (
     TooManyFilesSent,
     UnreadablePostError,
 )
-# Python's codecs of text that fail on some bytes whatever is asked, are slow, or are no charset.
-_NOT_FOR_TEXT = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
 _SHARED_BY_COPIES = frozenset(
     ("scope", "config", "_source", "_stream", "_exchange", "resolver_match", "_upload_handlers")
 )
-
-
-def _is_charset(name: str) -> bool:
-    """Whether Python knows a charset of that name, and can decode any bytes with it."""
-    from codecs import lookup
-
-    try:
-        b"a".decode(name, "replace")  # LookupError for codecs that are none of text, such as zlib
-        return lookup(name).name not in _NOT_FOR_TEXT
-    except (LookupError, ValueError):
-        return False
 
 
 def _on_disk(source: Any) -> bool:
@@ -421,11 +410,14 @@ class ASGIRequest(HttpRequest):
     async def send_early_hints(self, links: Iterable[str | bytes]) -> bool:
         """Send a 103 with these ``link`` values; False where the server does not offer it.
 
-        ASGI extension ``http.response.early_hint``; only before the response starts.
+        ASGI extension ``http.response.early_hint``; only before the response starts. Raises
+        ``BadHeaderError`` for a link that cannot be sent.
         """
+        from penstock.handler.headers import header_value
+
         return await self._say(
             "http.response.early_hint",
-            links=[link.encode("latin-1") if isinstance(link, str) else link for link in links],
+            links=[header_value(link).encode("latin-1") for link in links],
         )
 
     async def push(self, path: str) -> bool:

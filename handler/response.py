@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _LONGEST_URL = 16_384  # sign-in flows carry a few thousand characters
-# RFC 3987 section 3.1: these stand in a URI as they are, and "%" is taken for an escape's own.
-_SAFE_IN_URI = "/#%[]=:;$&()+,!?*@'~"
 _WHOLE = (str, bytes, bytearray, memoryview)
 _LEADING = "".join(map(chr, range(0x21)))
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
@@ -147,6 +145,8 @@ class HttpResponseRedirectBase(HttpResponse):
             raise DisallowedRedirect(
                 f"redirect to scheme {scheme[1]!r}: expected one of {self.allowed_schemes}"
             )
+        from penstock.handler.uris import iri_to_uri
+
         self["Location"] = iri_to_uri(url)
         if preserve_request:
             self.status_code = self.status_code_preserve_request
@@ -158,13 +158,6 @@ class HttpResponseRedirectBase(HttpResponse):
 
     def __repr__(self) -> str:
         return f'{super().__repr__()[:-1]}, url="{self.url}">'
-
-
-def iri_to_uri(iri: str) -> str:
-    """Return the IRI in ASCII: other characters percent-encoded as UTF-8 (RFC 3987 section 3.1)."""
-    from urllib.parse import quote
-
-    return quote(iri, safe=_SAFE_IN_URI)
 
 
 class HttpResponseRedirect(HttpResponseRedirectBase):

@@ -262,7 +262,9 @@ request_finished = Signal(
 got_request_exception = Signal(
     "An exception became a 500: ``request``, ``exception``; ``sys.exc_info()`` is set."
 )
-startup = Signal("The lifespan begins: ``state``; sender is the handler's class.")
-shutdown = Signal("The lifespan ends: ``state``; sender is the handler's class.")
+startup = Signal("The lifespan begins: ``handler``; sender is the handler's class.")
+shutdown = Signal("The lifespan ends: ``handler``; sender is the handler's class.")
 websocket_connected = Signal("A WebSocket was accepted: ``scope``, ``websocket``.")
-websocket_disconnected = Signal("A WebSocket is over: ``scope``, ``websocket``, ``code``.")
+websocket_disconnected = Signal(
+    "A WebSocket is over: ``scope``, ``websocket``, ``code``, ``reason``."
+)

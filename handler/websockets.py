@@ -13,7 +13,7 @@ Source: ASGI specification, WebSocket 2.5; RFC 6455 for close codes and reasons.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.connection import Connection
@@ -26,10 +26,11 @@ from penstock.handler.exceptions import (
 from penstock.handler.headers import ResponseHeaders
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from penstock.handler.config import HandlerConfig
 
+T = TypeVar("T")
 CONNECTING: Final = "connecting"
 OPEN: Final = "open"
 CLOSED: Final = "closed"
@@ -252,31 +253,21 @@ class WebSocket(Connection):
         text = encode_json(data)
         await (self.send_bytes(text.encode()) if binary else self.send_text(text))
 
-    async def iter_messages(self) -> AsyncIterator[str | bytes]:
-        """Yield messages until the connection ends."""
-        try:
-            while True:
-                yield await self.receive()
-        except WebSocketDisconnect:
-            return
+    def iter_messages(self) -> AsyncIterator[str | bytes]:
+        """Iterate over messages until the connection ends."""
+        return _Messages(self.receive)
 
-    async def iter_text(self) -> AsyncIterator[str]:
-        """Yield messages as text until the connection ends."""
-        async for data in self.iter_messages():
-            yield data if isinstance(data, str) else _decoded(data)
+    def iter_text(self) -> AsyncIterator[str]:
+        """Iterate over messages as text until the connection ends."""
+        return _Messages(self.receive_text)
 
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Yield messages as bytes until the connection ends."""
-        async for data in self.iter_messages():
-            yield data.encode() if isinstance(data, str) else data
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over messages as bytes until the connection ends."""
+        return _Messages(self.receive_bytes)
 
-    async def iter_json(self) -> AsyncIterator[Any]:
-        """Yield messages parsed as JSON until the connection ends."""
-        try:
-            while True:
-                yield await self.receive_json()
-        except WebSocketDisconnect:
-            return
+    def iter_json(self) -> AsyncIterator[Any]:
+        """Iterate over messages parsed as JSON until the connection ends."""
+        return _Messages(self.receive_json)
 
     def __repr__(self) -> str:
         return f"<WebSocket: {self.get_full_path()!r} {self.connection_state}>"
@@ -310,6 +301,22 @@ class WebSocket(Connection):
             await self._send(message)
         except OSError as error:
             raise self._gone(1006, str(error)) from error
+
+
+class _Messages(Generic[T]):
+    """Messages one by one. No generator, which a view that raises would leave to be closed."""
+
+    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive()
+        except WebSocketDisconnect:
+            raise StopAsyncIteration from None
 
 
 def _decoded(data: bytes) -> str:

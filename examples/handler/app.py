@@ -59,7 +59,8 @@ async def upload(request: ASGIRequest) -> HttpResponse:
 
 
 async def cookies(request: ASGIRequest) -> HttpResponse:
-    visits = int(request.COOKIES.get("visits", "0"))
+    sent = request.COOKIES.get("visits", "")
+    visits = int(sent) if sent.isdecimal() and len(sent) < 10 else 0
     response = JsonResponse({"visits": visits})
     response.set_cookie("visits", str(visits + 1), httponly=True)
     response.set_cookie("theme", "dark")

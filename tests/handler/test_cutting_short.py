@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_calls import Server, exchange, http_scope, run
+from asgi_calls import GONE, Server, exchange, http_scope, run
 
 from penstock.handler import (
     ASGIHandler,
+    EventStreamResponse,
     HandlerConfig,
     HttpResponse,
     StreamingHttpResponse,
+    async_to_sync,
+    path,
     sync_to_async,
 )
 
@@ -111,3 +115,88 @@ def test_who_waits_for_a_thread_gets_it_although_they_were_stopped() -> None:
         return [one.result.body for one in servers]
 
     assert [b"x", b"x"] == run(main())
+
+
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, SystemExit])
+def test_events_that_end_themselves_end_the_response(error: type[BaseException]) -> None:
+    async def events() -> AsyncIterator[str]:
+        yield "one"
+        raise error
+
+    async def view(request: Any) -> EventStreamResponse:
+        return EventStreamResponse(events(), ping=None)
+
+    async def main() -> Any:
+        server = Server()
+        with pytest.raises(error):
+            await ASGIHandler(view)(http_scope(), server.receive, server.send)
+        return server.result
+
+    result = run(main())
+    assert (b"data: one\n\n", False) == (result.body, result.is_complete)
+
+
+def test_a_disconnect_reaches_async_code_that_a_sync_view_waits_for() -> None:
+    seen: list[str] = []
+
+    async def main() -> Any:
+        server = Server()
+
+        async def wait() -> None:
+            server.add(GONE)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+                raise
+
+        def view(request: Any) -> HttpResponse:
+            async_to_sync(wait)()
+            return HttpResponse()
+
+        await ASGIHandler(view)(http_scope(), server.receive, server.send)
+        return server.result
+
+    assert [] == run(main()).out
+    assert ["cancelled"] == seen
+
+
+def test_a_thread_that_is_got_too_late_is_given_back() -> None:
+    """Who waited for it has left; the next one gets it."""
+
+    async def main() -> list[bytes]:
+        loop, held, gate = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+        waits = asyncio.Event()
+
+        def hold(request: Any) -> HttpResponse:
+            loop.call_soon_threadsafe(held.set)
+            gate.wait()
+            return HttpResponse("held")
+
+        async def wait(request: Any) -> HttpResponse:
+            loop.call_soon(waits.set)
+            await sync_to_async(time.time)()
+            raise AssertionError
+
+        def last(request: Any) -> HttpResponse:
+            return HttpResponse("last")
+
+        routes = [path("hold", hold), path("wait", wait), path("last", last)]
+        handler = ASGIHandler(routes, config=HandlerConfig(max_sync_threads=1))
+        servers = [Server(), Server(), Server()]
+        first, second, third = (
+            handler(http_scope(f"/{name}"), server.receive, server.send)
+            for name, server in zip(("hold", "wait", "last"), servers, strict=True)
+        )
+        holding = asyncio.create_task(first)
+        await held.wait()
+        waiting = asyncio.create_task(second)
+        await waits.wait()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        gate.set()
+        await holding
+        await third
+        return [server.result.body for server in servers]
+
+    assert [b"held", b"", b"last"] == run(main())

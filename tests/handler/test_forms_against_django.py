@@ -11,6 +11,7 @@ import pickle
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import django
 import django.conf
 import pytest
 from django.core.files.uploadhandler import MemoryFileUploadHandler, StopFutureHandlers
@@ -249,7 +250,8 @@ BASE64_FIELD = [
 def test_intended_differences(difference: str, body: bytes, result: Any) -> None:
     assert INTENDED[difference]
     assert ours(body, "b", 100) == result
-    assert theirs(body, "b") != result
+    is_gone = difference == "base64" and django.VERSION >= (6, 1)  # 5.2 skips such characters
+    assert (theirs(body, "b") == result) is is_gone
 
 
 def test_a_form_without_content_length_is_read() -> None:

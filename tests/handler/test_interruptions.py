@@ -61,8 +61,10 @@ class Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return super().time() + self.skipped
 
-    def call_at(self, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
-        timer = super().call_at(*args, **kwargs)
+    def call_at(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> asyncio.TimerHandle:
+        timer: asyncio.TimerHandle = super().call_at(*args, **kwargs)
         self.timers.append(timer)
         return timer
 
@@ -276,115 +278,117 @@ KINDS = [
 ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
-class Outcome:
-    """What is to be looked at after a run."""
+class Run:
+    """One request with one interruption, and what is to be looked at afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop, target: str, kind: str, at: int) -> None:
+        self.loop = loop
+        self.kind = kind
+        self.what, _, error = kind.partition(" ")
+        self.error = ERRORS.get(error, Exception)
+        self.at = at
+        self.seen = 0
         self.interrupted = False
+        self.was_cancelled = False
         self.started = 0
         self.finished: list[str] = []
-        self.task: asyncio.Task[None] | None = None
         self.out: list[dict[str, Any]] = []
         self.raised: BaseException | None = None
-        self.was_cancelled = False
+        self.task: asyncio.Task[None] | None = None
+        has_body = target in {"upload", "reading", "sync_reading", "mounted"}
+        headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
+        self.scope = http_scope(f"/{target}", "POST", headers=headers)
+        self.server = Server(parts(*CHUNKS) if has_body else [END])
 
+    def is_here(self, what: str) -> bool:
+        """Count a point; whether it is the one."""
+        if self.what != what:
+            return False
+        self.seen += 1
+        self.interrupted = self.interrupted or self.seen == self.at
+        return self.seen == self.at
 
-async def one_run(loop: Loop, case: Case, target: str, kind: str, at: int) -> Outcome:
-    """Run the request, with the interruption at point ``at``."""
-    outcome = Outcome()
-    multipart = [(b"content-type", b"multipart/form-data; boundary=x")]
-    uploads = target in {"upload", "reading", "sync_reading", "mounted"}
-    server = Server(parts(*CHUNKS) if uploads else [END])
-    what, _, error_name = kind.partition(" ")
-    error = ERRORS.get(error_name)
-    seen = 0
-
-    def point() -> bool:
-        nonlocal seen
-        seen += 1
-        outcome.interrupted = outcome.interrupted or seen == at
-        return seen == at
-
-    def on_step() -> None:
-        assert outcome.task is not None
-        if what not in {"disconnect", "cancel", "deadline"} or outcome.task.done() or not point():
+    def on_step(self) -> None:
+        task = self.task
+        if task is None or task.done():
             return
-        if what == "disconnect":
-            server.messages.append(GONE)
-            server.add()
-            return
-        if what == "deadline":
-            loop.skipped = 31
-            return
-        outcome.was_cancelled = outcome.task.cancel()
-        if kind == "cancel twice":
-            loop.call_soon(outcome.task.cancel)
+        if self.is_here("disconnect"):
+            self.server.add(GONE)
+        elif self.is_here("deadline"):
+            self.loop.skipped = 31
+        elif self.is_here("cancel"):
+            self.was_cancelled = task.cancel()
+            if self.kind == "cancel twice":
+                self.loop.call_soon(task.cancel)
 
-    async def receive() -> Any:
+    async def receive(self) -> Any:
         await asyncio.sleep(0)
-        if what == "receive" and error is not None and point():
-            raise error
-        return await server.receive()
+        if self.is_here("receive"):
+            raise self.error
+        return await self.server.receive()
 
-    async def send(message: Any) -> None:
+    async def send(self, message: Any) -> None:
         await asyncio.sleep(0)
-        if what == "send" and error is not None and point():
-            outcome.out.append(message)
-            raise error
-        outcome.out.append(message)
+        self.out.append(message)
+        if self.is_here("send"):
+            raise self.error
         await asyncio.sleep(0)
 
-    async def started(**fields: Any) -> None:
-        outcome.started += 1
+    async def on_started(self, **fields: Any) -> None:
+        self.started += 1
 
-    def started_sync(**fields: Any) -> None:
+    def on_started_sync(self, **fields: Any) -> None:
         pass
 
-    async def finished(**fields: Any) -> None:
-        outcome.finished.append(fields["outcome"])
+    async def on_finished(self, **fields: Any) -> None:
+        self.finished.append(fields["outcome"])
         await asyncio.sleep(0)
 
-    request_started.connect(started)
-    request_started.connect(started_sync)
-    request_finished.connect(finished)
-    try:
-        handler = case.handler()
-        scope = http_scope(f"/{target}", "POST", headers=multipart if uploads else [])
+    async def serve(self, handler: ASGIHandler) -> None:
+        """Run it, and see that no task, no timer and no leased thread is left."""
         before = asyncio.all_tasks()
-        loop.on_step = on_step
-        outcome.task = loop.create_task(handler(scope, receive, send))
-        await asyncio.wait({outcome.task})
-        loop.on_step = lambda: None
-        assert set() == asyncio.all_tasks() - before - {outcome.task}
-    finally:
-        request_started.disconnect(started)
-        request_started.disconnect(started_sync)
-        request_finished.disconnect(finished)
-    pending = [
-        timer for timer in loop.timers if not timer.cancelled() and timer.when() > loop.time() + 1
-    ]
-    assert [] == pending
-    if not outcome.task.cancelled():
-        outcome.raised = outcome.task.exception()
-    # The thread was given back: another request gets the same one.
-    before_size = handler.threads.size
-    if before_size:
+        request_started.connect(self.on_started)
+        request_started.connect(self.on_started_sync)
+        request_finished.connect(self.on_finished)
+        try:
+            self.loop.on_step = self.on_step
+            self.task = self.loop.create_task(handler(self.scope, self.receive, self.send))
+            await asyncio.wait({self.task})
+            self.loop.on_step = lambda: None
+        finally:
+            request_started.disconnect(self.on_started)
+            request_started.disconnect(self.on_started_sync)
+            request_finished.disconnect(self.on_finished)
+        assert set() == asyncio.all_tasks() - before - {self.task}
+        soon = self.loop.time() + 1
+        left = [one for one in self.loop.timers if not one.cancelled() and one.when() > soon]
+        assert [] == left
+        if not self.task.cancelled():
+            self.raised = self.task.exception()
+
+
+async def run_once(run: Run, case: Case) -> None:
+    handler = case.handler()
+    await run.serve(handler)
+    threads = handler.threads.size
+    if threads:  # it was given back: another request gets the same one
         await handler(http_scope("/sync"), Server([END]).receive, Server().send)
-        assert before_size == handler.threads.size == 1
+        assert threads == handler.threads.size == 1
         case.opened.pop()
     handler.threads.shutdown()
-    return outcome
 
 
-def runs(target: str, kind: str, folder: str) -> Iterator[tuple[Case, Outcome]]:
+def runs(target: str, kind: str, folder: str) -> Iterator[tuple[Case, Run]]:
+    """The request, interrupted at one point after the other, and at last not at all."""
     for at in range(1, MOST):
         case = Case(folder)
         with asyncio.Runner(loop_factory=Loop) as runner:
             loop = runner.get_loop()
             assert isinstance(loop, Loop)
-            outcome = runner.run(one_run(loop, case, target, kind, at))
-        yield case, outcome
-        if not outcome.interrupted:
+            run = Run(loop, target, kind, at)
+            runner.run(run_once(run, case))
+        yield case, run
+        if not run.interrupted:
             return
     pytest.fail(f"{target}: more than {MOST} points")
 
@@ -398,31 +402,31 @@ def test_whatever_interrupts_it_wherever(
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "file.txt").write_bytes(b"z" * 200_000)
         count = 0
-        for case, outcome in runs(target, kind, folder):
+        for case, run in runs(target, kind, folder):
             count += 1
-            check(case, outcome, kind)
+            check(case, run, kind)
             assert ["file.txt"] == [one.name for one in Path(folder).iterdir()]
         gc.collect()  # warnings about what was left open are errors
     assert count >= 2
 
 
-def check(case: Case, outcome: Outcome, kind: str) -> None:
-    starts = [one for one in outcome.out if one["type"] == "http.response.start"]
+def check(case: Case, run: Run, kind: str) -> None:
+    starts = [one for one in run.out if one["type"] == "http.response.start"]
     assert len(starts) <= 1
     assert [] == case.open
     assert [True] * len(case.opened) == [one.closed for one in case.opened]
-    assert len(outcome.finished) == outcome.started <= 1
-    if not outcome.interrupted:
-        assert outcome.raised is None
-        assert ["complete"] == outcome.finished
-        assert outcome.out[-1]["more_body"] is False
+    assert len(run.finished) == run.started <= 1
+    if not run.interrupted:
+        assert run.raised is None
+        assert ["complete"] == run.finished
+        assert run.out[-1]["more_body"] is False
     elif kind.startswith("cancel"):
-        assert outcome.task is not None
-        assert outcome.task.cancelled() is outcome.was_cancelled
+        assert run.task is not None
+        assert run.task.cancelled() is run.was_cancelled
     elif kind == "send ValueError":
-        assert isinstance(outcome.raised, ValueError)
+        assert isinstance(run.raised, ValueError)
     elif kind == "receive RuntimeError":
-        assert outcome.raised is None
+        assert run.raised is None
         assert 1 == len(starts)
     else:
-        assert outcome.raised is None
+        assert run.raised is None

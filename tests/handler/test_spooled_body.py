@@ -151,8 +151,7 @@ def test_a_body_that_is_given_up_while_it_is_written_leaves_no_file(
             task = asyncio.create_task(body.finish())
             await asyncio.sleep(0)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})  # not cancelled, if the thread was done already
         body.close()
 
     asyncio.run(main())
