@@ -19,10 +19,10 @@ from penstock.adapter.errors import (
 )
 from penstock.adapter.event_loop import is_loop_running, process_loop, start
 from penstock.adapter.exchange import ExchangeState
-from penstock.adapter.lifespan import Lifespan
+from penstock.adapter.lifespan import Lifespan, init_limit
 from penstock.adapter.reply import ReplyRules
 from penstock.adapter.settings import Settings
-from penstock.adapter.sources import load, recognise
+from penstock.adapter.sources import described, load, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from penstock.adapter.transport import Transport
 
 logger = logging.getLogger("penstock")
-
-STARTUP_S = 9.0
-"""What start-up may take of the ten seconds that Lambda's init phase has on demand."""
-
-_INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
 class LambdaAdapter:
@@ -230,16 +225,13 @@ class LambdaAdapter:
 
         Returns after ``startup_timeout`` seconds at the latest; the first invocation then waits for
         the rest. Raises: LifespanError.
-
-        Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle":
-        10 seconds of init on demand, 130 and more for the other types.
         """
         self._lifespan.bind(asyncio.get_running_loop())
         if self._lifespan.settled:
             return  # there is none, or it is over
         limit = self._settings.startup_timeout
-        if limit is None and os.environ.get(_INIT_TYPE, "on-demand") == "on-demand":
-            limit = STARTUP_S
+        if limit is None:
+            limit = init_limit()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lifespan.startup(), limit)
 
@@ -402,14 +394,14 @@ class LambdaAdapter:
         if name not in self._loaded:
             if name == "websocket":
                 raise UnsupportedEvent(
-                    "websocket", _seen(event), "WebSocket APIs are not served by this version"
+                    "websocket", described(event), "WebSocket APIs are not served by this version"
                 )
             if name == "event" and self._settings.events_path is None:
                 from penstock.adapter.sources.event import event_kind
 
                 raise UnsupportedEvent(
                     event_kind(event),
-                    _seen(event),
+                    described(event),
                     "expected an HTTP request. To pass such events to the application, set"
                     ' events_path="/events" (PENSTOCK_EVENTS_PATH) and serve POST there',
                 )
@@ -452,10 +444,3 @@ def _seconds_left(context: Any) -> float | None:
         return context.get_remaining_time_in_millis() / 1000  # type: ignore[no-any-return]
     except AttributeError:
         return None  # a context of a test, or none
-
-
-def _seen(event: Any) -> str:
-    """The event in words, without its values: those may be secret."""
-    if isinstance(event, dict):
-        return f"a map with the keys {', '.join(sorted(map(str, event)))[:300] or '(none)'}"
-    return f"{type(event).__name__}, not a map"

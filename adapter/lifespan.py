@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import LifespanError, ProtocolError
@@ -16,6 +17,20 @@ logger = logging.getLogger("penstock")
 
 # Event loops hold their tasks weakly, and an application stays up when its adapter is dropped.
 _tasks: set[asyncio.Task[None]] = set()
+
+
+STARTUP_S = 9.0
+"""What start-up may take of the ten seconds that Lambda's init phase has on demand."""
+
+
+def init_limit() -> float | None:
+    """Return the seconds that start-up may take in the init phase; None where it has minutes.
+
+    Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle": 10
+    seconds on demand; 130 and more with SnapStart, provisioned concurrency, Managed Instances.
+    """
+    kind = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    return STARTUP_S if kind == "on-demand" else None
 
 
 class Lifespan:

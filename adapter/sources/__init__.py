@@ -144,6 +144,13 @@ def _is_edge_request(records: Any) -> bool:
         return False
 
 
+def described(event: Any) -> str:
+    """Return the event in words, without its values: those may be secret."""
+    if isinstance(event, dict):
+        return f"a map with the keys {', '.join(sorted(map(str, event)))[:300] or '(none)'}"
+    return f"{type(event).__name__}, not a map"
+
+
 def load(name: str) -> EventSource:
     """Return penstock's own event source of that name."""
     module, attribute = _CLASSES[name]

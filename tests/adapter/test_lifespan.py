@@ -155,7 +155,7 @@ def test_start_up_is_waited_for_where_lambda_waits(
     on_lambda: None, monkeypatch: pytest.MonkeyPatch, kind: str | None, log: list[str]
 ) -> None:
     """On demand the init phase has ten seconds, which are hundredths here; else minutes."""
-    monkeypatch.setattr("penstock.adapter.adapter.STARTUP_S", 0.01)
+    monkeypatch.setattr("penstock.adapter.lifespan.STARTUP_S", 0.01)
     if kind is not None:
         monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", kind)
 
