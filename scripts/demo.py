@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,12 +129,11 @@ def running() -> Iterator[tuple[Invoke, str]]:
         fetch_emulator()
     except EmulatorUnavailableError as error:
         sys.path.insert(0, str(EXAMPLE))
-        import app  # type: ignore[import-not-found,unused-ignore] # the example's, found just now
-
+        handler = import_module("app").handler
         try:
-            yield lambda event: app.handler(event, None), f"Called in this process. {error}"
+            yield lambda event: handler(event, None), f"Called in this process. {error}"
         finally:
-            app.handler.close()
+            handler.close()
     else:
         with tempfile.TemporaryDirectory() as folder:
             client = f"awslambdaric {metadata.version('awslambdaric')}"
