@@ -181,3 +181,16 @@ class TestEvents:
             environ={"PENSTOCK_EVENTS_PATH": "/events"},
         )
         assert json.loads(answer) == ["/events", ""]
+
+    @pytest.mark.parametrize("streams", [False, True])
+    def test_whose_answer_says_that_they_failed(
+        self, ask: Callable[..., Any], streams: bool
+    ) -> None:
+        """A complete answer with such a status fails the invocation, so that Lambda retries."""
+        error = ask(
+            {"Records": [{"eventSource": "aws:sqs"}]},
+            streams=streams,
+            environ={"PENSTOCK_EVENTS_PATH": "/status"},
+            code=APP.replace("int(query)", "500"),
+        )
+        assert error.error_type == "Function.EventFailed"
