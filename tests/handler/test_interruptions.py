@@ -232,6 +232,7 @@ class Case:
         names += ["download", "upload"]
         routes: list[Any] = [path(name, getattr(self, name)) for name in names]
         routes += [
+            path("streamed_upload", self.upload, stream_body=True),
             path("reading", self.reading, stream_body=True),
             path("sync_reading", self.sync_reading, stream_body=True),
             mount("mounted", self.mounted, through_middleware=True),
@@ -261,6 +262,7 @@ TARGETS = [
     "events",
     "download",
     "upload",
+    "streamed_upload",
     "reading",
     "sync_reading",
     "mounted",
@@ -275,6 +277,7 @@ KINDS = [
     "receive OSError",
     "receive RuntimeError",
 ]
+WITH_BODY = {"upload", "streamed_upload", "reading", "sync_reading", "mounted"}
 ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
@@ -295,7 +298,7 @@ class Run:
         self.out: list[dict[str, Any]] = []
         self.raised: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
-        has_body = target in {"upload", "reading", "sync_reading", "mounted"}
+        has_body = target in WITH_BODY
         headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
         self.scope = http_scope(f"/{target}", "POST", headers=headers)
         self.server = Server(parts(*CHUNKS) if has_body else [END])
