@@ -24,6 +24,8 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 
 @pytest.mark.parametrize("passes", range(4))
 def test_a_timeout_within_a_stream_is_no_cancellation_of_its_start(passes: int) -> None:

@@ -37,6 +37,8 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 UPLOAD = (
     b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
     b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
