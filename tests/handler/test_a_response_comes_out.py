@@ -22,6 +22,8 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 
 @pytest.mark.parametrize(
     "error",

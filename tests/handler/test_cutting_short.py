@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_calls import GONE, Server, exchange, http_scope, run
+from asgi_calls import GONE, Server, exchange, http_scope, run, serve
 
 from penstock.handler import (
     ASGIHandler,
@@ -23,6 +23,8 @@ from penstock.handler import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+pytestmark = pytest.mark.usefixtures("no_django")
 
 
 @pytest.mark.parametrize("passes", range(4))
@@ -200,3 +202,35 @@ def test_a_thread_that_is_got_too_late_is_given_back() -> None:
         return [server.result.body for server in servers]
 
     assert [b"held", b"", b"last"] == run(main())
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+def test_a_start_that_is_on_its_way_is_not_left_behind(*, is_sync: bool) -> None:
+    """The body fails while the server still takes the start."""
+
+    async def main() -> Any:
+        starting, failing = asyncio.Event(), threading.Event()
+
+        async def content() -> AsyncIterator[bytes]:
+            await starting.wait()
+            raise LookupError
+            yield b""
+
+        def sync_content() -> Iterator[bytes]:
+            failing.wait()
+            raise LookupError
+            yield b""
+
+        async def view(request: Any) -> StreamingHttpResponse:
+            return StreamingHttpResponse(sync_content() if is_sync else content())
+
+        async def on_send(message: dict[str, Any]) -> None:
+            starting.set()
+            failing.set()
+            await asyncio.Event().wait()
+
+        return await serve(ASGIHandler(view), http_scope(), Server(on_send=on_send))
+
+    result = run(main())  # `serve` looks for tasks
+    assert isinstance(result.error, LookupError)
+    assert [] == result.out

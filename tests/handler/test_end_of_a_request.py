@@ -21,6 +21,8 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 UPLOAD = (
     b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
     + b"y" * 100

@@ -37,6 +37,8 @@ from penstock.handler import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 UPLOAD = (
     b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
     b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
@@ -232,6 +234,7 @@ class Case:
         names += ["download", "upload"]
         routes: list[Any] = [path(name, getattr(self, name)) for name in names]
         routes += [
+            path("streamed_upload", self.upload, stream_body=True),
             path("reading", self.reading, stream_body=True),
             path("sync_reading", self.sync_reading, stream_body=True),
             mount("mounted", self.mounted, through_middleware=True),
@@ -261,6 +264,7 @@ TARGETS = [
     "events",
     "download",
     "upload",
+    "streamed_upload",
     "reading",
     "sync_reading",
     "mounted",
@@ -275,6 +279,7 @@ KINDS = [
     "receive OSError",
     "receive RuntimeError",
 ]
+WITH_BODY = {"upload", "streamed_upload", "reading", "sync_reading", "mounted"}
 ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
@@ -295,7 +300,7 @@ class Run:
         self.out: list[dict[str, Any]] = []
         self.raised: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
-        has_body = target in {"upload", "reading", "sync_reading", "mounted"}
+        has_body = target in WITH_BODY
         headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
         self.scope = http_scope(f"/{target}", "POST", headers=headers)
         self.server = Server(parts(*CHUNKS) if has_body else [END])

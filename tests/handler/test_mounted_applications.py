@@ -10,6 +10,8 @@ from asgi_calls import END, GONE, Server, exchange, http_scope, run
 
 from penstock.handler import ASGIHandler, HandlerConfig, mount
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"1")]}
 
 

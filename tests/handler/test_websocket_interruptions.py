@@ -15,6 +15,8 @@ from penstock.handler import (
     websocket_disconnected,
 )
 
+pytestmark = pytest.mark.usefixtures("no_django")
+
 CONNECT = {"type": "websocket.connect"}
 TEXT = {"type": "websocket.receive", "text": "a"}
 LEAVE = {"type": "websocket.disconnect", "code": 1000}
