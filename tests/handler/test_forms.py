@@ -603,7 +603,7 @@ def test_a_large_file_of_a_body_on_disk_is_written_once(
     source = spooled(whole(part("a", "1"), part("f", content, "a.txt"), part("b", "2")), 1000)
     request = request_of(source, chunk_size=chunk_size, file_upload_max_memory_size=threshold)
     file = read(request)[1]["f"]
-    assert not any(".upload" in name for name in open_files())
+    assert open_files() == set()
     source.close()
     assert open_files() == set()
     assert file.read(10) == content[:10]
