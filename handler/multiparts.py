@@ -118,7 +118,12 @@ class MultiPartForm:
                 self._part = self._start_part(event)
 
     def _ends_in_data(self, chunk: bytes) -> bool:
-        """Whether the parser keeps nothing back, if it is in a part: no delimiter has begun."""
+        """Whether the parser keeps nothing back, if it is in a part: no delimiter has begun.
+
+        A piece shorter than a delimiter does not tell: it may go on with one.
+        """
+        if len(chunk) < len(self._delimiter):
+            return False
         tail = chunk[1 - len(self._delimiter) :]
         begun = tail.rfind(b"\r")
         return begun < 0 or not self._delimiter.startswith(tail[begun:])
