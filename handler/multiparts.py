@@ -118,15 +118,17 @@ class MultiPartForm:
                 self._part = self._start_part(event)
 
     def _ends_in_data(self, chunk: bytes) -> bool:
-        """Whether the parser keeps nothing back, if it is in a part: no delimiter has begun.
+        """Whether the parser, if it is in a part, keeps nothing of this piece back.
 
-        A piece shorter than a delimiter does not tell: it may go on with one.
+        It does so with what may begin a delimiter, and with one until two more bytes tell its kind.
+        A shorter piece may go on with either.
         """
-        if len(chunk) < len(self._delimiter):
+        delimiter = self._delimiter
+        if len(chunk) <= len(delimiter):
             return False
-        tail = chunk[1 - len(self._delimiter) :]
-        begun = tail.rfind(b"\r")
-        return begun < 0 or not self._delimiter.startswith(tail[begun:])
+        tail = chunk[-len(delimiter) - 1 :]
+        begun = tail[max(0, tail.rfind(b"\r")) :]
+        return not (delimiter.startswith(begun) or begun.startswith(delimiter))
 
     def finish(self) -> tuple[QueryDict, MultiValueDict]:
         """Return the fields and the files. A body without a single byte is an empty form."""
