@@ -71,9 +71,9 @@ def messages(case: str) -> Iterator[dict[str, Any]]:
         yield {"type": "http.request", "body": b"", "more_body": False}
         return
     yield {"type": "http.request", "body": HEAD, "more_body": True}
-    part = os.urandom(PART)
-    for _ in range(SIZE // PART):
-        yield {"type": "http.request", "body": part, "more_body": True}
+    part = bytearray(os.urandom(PART))
+    for _ in range(SIZE // PART):  # each has bytes of its own, as from a server
+        yield {"type": "http.request", "body": bytes(part), "more_body": True}
     yield {"type": "http.request", "body": TAIL, "more_body": False}
 
 

@@ -75,6 +75,7 @@ class MultiPartForm:
         self.connection_reset = False
         self._delimiter = b"\r\n--" + boundary
         self._fed = 0
+        self._skipping = False  # inside a file of no declared length, with nothing kept back
         self._field_count = 0
         self._file_count = 0
         self._field_bytes = 0
@@ -86,14 +87,12 @@ class MultiPartForm:
         """Take the next piece of the body."""
         if self.complete:
             return
+        inside = self._ends_in_data(chunk)
         try:
-            for event in self._parser.parse(chunk):
-                if event is None:
-                    self._end_part()
-                elif isinstance(event, bytes | bytearray):
-                    self._take(bytes(event))
-                else:
-                    self._part = self._start_part(event)
+            if self._skipping and inside and chunk.rfind(self._delimiter) < 0:
+                self._take(chunk)  # as the parser would, whose search from the left takes longer
+            else:
+                self._parse(chunk)
         except self._library.MultipartError as error:
             raise MultiPartParserError(str(error)) from error
         except StopUpload as stop:
@@ -103,15 +102,33 @@ class MultiPartForm:
         else:
             self._fed += len(chunk)
             part = self._part
-            if self.on_stored is not None and isinstance(part, _File) and part.is_verbatim:
-                self._tell_where(chunk, self.on_stored)
+            self._skipping = False
+            if inside and isinstance(part, _File):
+                self._skipping = part.is_unmeasured
+                if part.is_verbatim and self.on_stored is not None:
+                    self.on_stored(self._fed)
 
-    def _tell_where(self, chunk: bytes, told: Callable[[int], None]) -> None:
-        # Of a piece that ends within a part, the parser keeps back what may begin a delimiter.
-        tail = chunk[1 - len(self._delimiter) :]
-        begun = tail.rfind(b"\r")
-        if begun < 0 or not self._delimiter.startswith(tail[begun:]):
-            told(self._fed)
+    def _parse(self, chunk: bytes) -> None:
+        for event in self._parser.parse(chunk):
+            if event is None:
+                self._end_part()
+            elif isinstance(event, bytes | bytearray):
+                self._take(bytes(event))
+            else:
+                self._part = self._start_part(event)
+
+    def _ends_in_data(self, chunk: bytes) -> bool:
+        """Whether the parser, if it is in a part, keeps nothing of this piece back.
+
+        It does so with what may begin a delimiter, and with one until two more bytes tell its kind.
+        A shorter piece may go on with either.
+        """
+        delimiter = self._delimiter
+        if len(chunk) <= len(delimiter):
+            return False
+        tail = chunk[-len(delimiter) - 1 :]
+        begun = tail[max(0, tail.rfind(b"\r")) :]
+        return not (delimiter.startswith(begun) or begun.startswith(delimiter))
 
     def finish(self) -> tuple[QueryDict, MultiValueDict]:
         """Return the fields and the files. A body without a single byte is an empty form."""
@@ -197,7 +214,7 @@ class MultiPartForm:
             return None
         content_type, extra = parse_header_parameters(headers.get("Content-Type", ""))
         length = headers.get("Content-Length", "")
-        file = _File(name, base64=base64)
+        file = _File(name, base64=base64, unmeasured=not length)
         self._part = file
         facts = (
             name,
@@ -253,8 +270,9 @@ class _Field:
 class _File:
     """A file on its way through the upload handlers that want it."""
 
-    def __init__(self, name: str, *, base64: bool) -> None:
+    def __init__(self, name: str, *, base64: bool, unmeasured: bool) -> None:
         self.name = name
+        self.is_unmeasured = unmeasured
         self._handlers: list[Any] = []
         self._positions: list[int] = []
         self._decoder = _Base64Decoder() if base64 else None

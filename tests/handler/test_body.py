@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -96,27 +97,14 @@ print(sorted({"tempfile", "multipart", "email", "http.client", "mimetypes"} & sy
 
 @pytest.mark.conformance("C074")
 def test_a_body_on_disk_is_written_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
-
     writers: set[int] = set()
-    real = tempfile._TemporaryFileWrapper if hasattr(tempfile, "_TemporaryFileWrapper") else None
-    assert real is not None
-    original = tempfile.TemporaryFile
+    write = os.writev
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        file = original(*args, **kwargs)
+    def watched(descriptor: int, buffers: Any) -> int:
+        writers.add(threading.get_ident())
+        return write(descriptor, buffers)
 
-        class Watched:
-            def write(self, data: bytes) -> int:
-                writers.add(threading.get_ident())
-                return int(file.write(data))
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(file, name)
-
-        return Watched()
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", watched)
+    monkeypatch.setattr(os, "writev", watched)
     handler = ASGIHandler(echo, config=HandlerConfig(file_upload_max_memory_size=10))
     result = exchange(handler, method="POST", messages=parts(*[b"x" * 20] * 5))
     assert b"x" * 100 == result.body

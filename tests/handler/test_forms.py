@@ -571,12 +571,39 @@ def test_any_form_comes_out_as_it_went_in(
 
 
 @pytest.mark.conformance("C095")
-def test_a_large_file_of_a_body_on_disk_is_written_once(read: Read) -> None:
+@pytest.mark.parametrize("threshold", [0, 1000])
+@pytest.mark.parametrize("size", [1, 999, 1_000, 1_001, 65_536, 200_000])
+@pytest.mark.parametrize("ending", [b"", b"\r", b"\r\n--BoUnD"])
+def test_uploads_on_both_sides_of_every_threshold(
+    read: Read, threshold: int, size: int, ending: bytes
+) -> None:
+    """The content is right wherever pieces end, and it is on disk if it is above the threshold."""
+    content = (os.urandom(size - len(ending)) + ending) if size > len(ending) else b"x"
+    body = whole(part("a", "1"), part("f", content, "a.txt"), part("g", content * 2, "b.txt"))
+    source = spooled(body, 0)
+    for chunk_size in (97, 500, 65_536):
+        source.seek(0)
+        request = request_of(source, chunk_size=chunk_size, file_upload_max_memory_size=threshold)
+        files = read(request)[1]
+        for name, expected in (("f", content), ("g", content * 2)):
+            assert files[name].read() == expected
+            assert hasattr(files[name], "temporary_file_path") == (len(expected) > threshold)
+        request.close()
+    source.close()
+    assert open_files() == set()
+
+
+@pytest.mark.conformance("C095")
+@pytest.mark.parametrize(("chunk_size", "threshold"), [(500, 1_000), (65_536, 1_000), (65_536, 0)])
+def test_a_large_file_of_a_body_on_disk_is_written_once(
+    read: Read, chunk_size: int, threshold: int
+) -> None:
     """It is read from the body's file, and gets a path of its own when that is asked for."""
-    content = os.urandom(200_000)
+    content = bytes(range(200)) * 1_000
     source = spooled(whole(part("a", "1"), part("f", content, "a.txt"), part("b", "2")), 1000)
-    request = request_of(source, chunk_size=500, file_upload_max_memory_size=1000)
+    request = request_of(source, chunk_size=chunk_size, file_upload_max_memory_size=threshold)
     file = read(request)[1]["f"]
+    assert open_files() == set()
     source.close()
     assert open_files() == set()
     assert file.read(10) == content[:10]

@@ -53,25 +53,58 @@ def test_a_body_of_one_message_is_never_copied() -> None:
 
 
 @pytest.mark.conformance("C074")
-def test_writing_is_not_done_on_the_loops_thread() -> None:
-    writers = set()
+def test_writing_is_not_done_on_the_loops_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    writers = []
+    write = os.writev
 
-    def spy(frame: Any, event: str, argument: Any) -> None:
-        if event == "c_call" and getattr(argument, "__name__", "") == "write":
-            owner = getattr(argument, "__self__", None)
-            if isinstance(owner, io.BufferedRandom):
-                writers.add(threading.current_thread())
+    def watched(descriptor: int, buffers: Any) -> int:
+        writers.append(threading.current_thread())
+        return write(descriptor, buffers)
 
-    threading.setprofile(spy)
-    sys.setprofile(spy)
-    try:
-        body = asyncio.run(fed([b"x" * 400_000] * 5, 1000))
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+    monkeypatch.setattr(os, "writev", watched)
+    body = asyncio.run(fed([b"x" * 400_000] * 5, 1000))
     body.close()
     assert writers
     assert threading.current_thread() not in writers
+
+
+def test_many_parts_are_written_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their size; no call gets more than the system takes (IOV_MAX)."""
+    counts = []
+    write = os.writev
+
+    def watched(descriptor: int, buffers: Any) -> int:
+        counts.append(len(buffers))
+        return write(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", watched)
+    for size, count in ((3, 100_000), (3_000, 3_000), (65_536, 60)):
+        counts.clear()
+        chunks = [os.urandom(size) for _ in range(count)]
+        with asyncio.run(fed(chunks, 5_000_000 if size == 3_000 else 1_000)) as body:
+            assert body.read() == b"".join(chunks)
+        assert max(counts) <= 1_024
+        assert len(counts) < 20
+
+
+@pytest.mark.parametrize("at_most", [1, 7, 150, 70_000])
+def test_a_write_may_take_less_than_it_is_given(
+    at_most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(descriptor: int, buffers: Any) -> int:
+        return os.write(descriptor, b"".join(buffers)[:at_most])
+
+    monkeypatch.setattr(os, "writev", short)
+    chunks = [os.urandom(size) for size in (100, 5_000, 1, 60_000)]
+    with asyncio.run(fed(chunks, 0)) as body:
+        assert body.read() == b"".join(chunks)
+
+
+def test_a_system_without_writev(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "writev", raising=False)
+    chunks = [os.urandom(size) for size in (100, 5_000, 60_000)]
+    with asyncio.run(fed(chunks, 0)) as body:
+        assert body.read() == b"".join(chunks)
 
 
 @pytest.mark.conformance("C073")
@@ -112,11 +145,12 @@ def test_it_reads_like_a_file(
         assert (body.readable(), body.seekable(), body.writable()) == (True, True, False)
 
 
-def test_memory_is_bounded_by_the_threshold_and_a_little() -> None:
+@pytest.mark.parametrize("size", [40, 65_536])
+def test_memory_is_bounded_by_the_threshold_and_a_little(size: int) -> None:
     async def main() -> None:
         body = SpooledBody(1_048_576)
-        for _ in range(256):
-            await body.feed(bytes(65_536))
+        for _ in range(4_194_304 // size):
+            await body.feed(bytes(size))
         await body.finish()
         body.close()
 
