@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from penstock.adapter.asgi import ASGIApp, Message, Scope
     from penstock.adapter.lifespan import Lifespan
+    from penstock.adapter.reply import Reply
+    from penstock.adapter.transport import Transport
 
 logger = logging.getLogger("penstock")
 
@@ -205,6 +207,42 @@ class HTTPCycle:
         self.ended = True
         if self._done is not None:
             self._done()
+
+
+class EarlyCycle(HTTPCycle):
+    """A cycle that has its response taken when it is complete, while the application goes on.
+
+    ``take`` is called once with the cycle, inside the application's last ``send``. Attributes:
+    ``transport``; ``reply``, what was sent; ``is_taken``, whether ``take`` was called; ``failure``,
+    what that raised.
+    """
+
+    take: Callable[[EarlyCycle], object]
+    transport: Transport
+    reply: Reply | None = None
+    is_taken = False
+    failure: BaseException | None = None
+
+    async def _send(self, message: Message) -> None:
+        # As in HTTPCycle: to await that one would cost more than it does.
+        exchange = self.exchange
+        try:
+            content = exchange.advance(message)
+            if content:
+                try:
+                    self.sink.write(content)
+                except Exception as error:
+                    exchange.fail(error)
+                    raise
+        finally:
+            if self._waiting and exchange.state not in UNDER_WAY:
+                self._disconnect()
+        if exchange.state is ExchangeState.COMPLETE:
+            self.is_taken = True
+            try:
+                self.take(self)
+            except BaseException as error:
+                self.failure = error  # not the application's: its response is complete
 
 
 def places(awaited: Any) -> Iterator[str]:

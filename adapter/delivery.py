@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.body import b64encode, b64encode_bytes
-from penstock.adapter.cycle import BufferedSink
+from penstock.adapter.cycle import BufferedSink, EarlyCycle
 from penstock.adapter.errors import (
     ClientDisconnected,
     EventFailed,
@@ -14,7 +14,6 @@ from penstock.adapter.errors import (
     ProtocolError,
 )
 from penstock.adapter.exchange import ExchangeState
-from penstock.adapter.streaming import EarlyCycle, StreamingCycle, StreamingSink
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.adapter.reply import Reply, ReplyRules
     from penstock.adapter.settings import Settings
     from penstock.adapter.sources import EventSource
+    from penstock.adapter.streaming import StreamingCycle
     from penstock.adapter.transport import Transport
 
     AccessLog = Callable[[EventSource, Scope, Reply | None, float], object]
@@ -62,6 +62,9 @@ class Delivery:
         source = self.source
         cycle: EarlyCycle | StreamingCycle
         if self.streams(transport):
+            # Most functions answer without it.
+            from penstock.adapter.streaming import StreamingCycle, StreamingSink
+
             sink = StreamingSink(source.name, source.prelude_limit, transport)
             cycle = StreamingCycle(app, lifespan, scope, body, sink, *rest)
             cycle.make_prelude = self._prelude
@@ -88,7 +91,9 @@ class Delivery:
             elif cycle.failure is not None:
                 raise cycle.failure
             return None
-        assert isinstance(cycle, StreamingCycle)  # noqa: S101 - open made one of the two
+        return self._conclude_stream(cycle)  # type: ignore[arg-type] # open makes one of the two
+
+    def _conclude_stream(self, cycle: StreamingCycle) -> Awaitable[None] | None:
         cycle.transport.on_broken = None
         failure: BaseException | None = None
         if cycle.error is not None or cycle.expired or cycle.cut_short:

@@ -13,9 +13,15 @@
     │   └── PayloadTooLarge     its answer exceeds what the front door carries
     ├── RuntimeAPIError         the Lambda Runtime API's: refused, broken off, not understood
     └── ClientDisconnected      it sent after the deadline (an OSError, as ASGI asks)
+    Fault                       what penstock's runtime reports to Lambda by a type of Lambda's
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class PenstockError(Exception):
@@ -123,3 +129,15 @@ class ClientDisconnected(PenstockError, OSError):
 
     An ``OSError``, as "HTTP & WebSocket ASGI Message Format", Disconnected Client, asks for.
     """
+
+
+class Fault(Exception):
+    """An error with a type of Lambda's own, such as ``Runtime.ImportModuleError``.
+
+    ``trace`` is its stack trace, if another one than Python's: entries as ``traceback`` formats.
+    """
+
+    def __init__(self, kind: str, message: str, trace: Sequence[str] | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.trace = trace

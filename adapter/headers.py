@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import EventError, ProtocolError
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from penstock.adapter.asgi import Headers
 
 # RFC 9110 section 5.6.2, token.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Names come from clients, so what is remembered of them has to be bounded.
 _MOST_NAMES = 1024
 _LONGEST_NAME = 64
@@ -21,7 +20,7 @@ _LONGEST_NAME = 64
 
 class _RequestNames(dict[str, bytes]):
     def __missing__(self, name: Any) -> bytes:
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        if not isinstance(name, str) or not is_token(name):
             raise ValueError(name)
         encoded = name.lower().encode("ascii")
         if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
@@ -34,7 +33,7 @@ class _ResponseNames(dict[bytes, str]):
         if not isinstance(name, bytes):
             raise ProtocolError(f"expected header names as bytes, got {name!r}")
         text = name.decode("latin-1")
-        if not _TOKEN.fullmatch(text):
+        if not is_token(text):
             raise ProtocolError(
                 f"expected a header name (RFC 9110 section 5.6.2, token), got {name!r}"
             )
@@ -51,7 +50,12 @@ _response_names = _ResponseNames()
 
 def is_token(text: str) -> bool:
     """True if the text is a token of RFC 9110 section 5.6.2 (header names, methods)."""
-    return _TOKEN.fullmatch(text) is not None
+    return bool(text) and consists_of(_TOKEN, text)
+
+
+def consists_of(characters: bytes, text: str) -> bool:
+    """True if the text has none but these ASCII characters; as fast as a compiled pattern."""
+    return text.isascii() and not text.encode().translate(None, characters)
 
 
 def as_map(value: object) -> dict[Any, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import EventError
-from penstock.adapter.headers import is_token, merge_maps
+from penstock.adapter.headers import consists_of, is_token, merge_maps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +21,13 @@ EVENT_SOURCE_HEADER = b"x-penstock-event-source"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/2.0": "2", "HTTP/2": "2"}
 # RFC 3986 section 2.3 (unreserved), section 3.3 (what a path may hold), section 2.1 (escapes).
-_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
-_PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~=&]+")
-_NOT_UNRESERVED = re.compile(rb"[^A-Za-z0-9\-._~]")
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9/:@!$&'()*+,;=\-._~]*")
-_NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9/:@!$&'()*+,;=\-._~]")
-_NOT_VISIBLE = re.compile(rb"[^!-~]")
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_IN_QUERY = _UNRESERVED + b"=&"
+_IN_PATH = _UNRESERVED + b"/:@!$&'()*+,;="
+_NOT_UNRESERVED = rb"[^A-Za-z0-9\-._~]"
+_NOT_IN_PATH = rb"[^A-Za-z0-9/:@!$&'()*+,;=\-._~]"
+_NOT_VISIBLE = rb"[^!-~]"
+_PERCENT = rb"%([0-9A-Fa-f]{2})"
 
 
 def http_scope(
@@ -108,19 +108,19 @@ def split_path(encoded: str, root_path: str = "") -> tuple[str, str]:
     if not encoded.startswith("/"):
         encoded = "/" + encoded
     encoded = root_path + encoded
-    if _PLAIN_PATH.fullmatch(encoded):
+    if consists_of(_IN_PATH, encoded):
         return encoded, encoded
     if not _is_visible_ascii(encoded):
         return encoded, quote_path(encoded)
     if "%" not in encoded:
         return encoded, encoded
-    decoded = _PERCENT.sub(_unescape, encoded.encode("ascii"))
+    decoded = _compiled(_PERCENT).sub(_unescape, encoded.encode("ascii"))
     return decoded.decode("utf-8", "replace"), encoded
 
 
 def quote_path(path: str) -> str:
     """Return the path with everything escaped that RFC 3986 section 3.3 does not allow in one."""
-    if _PLAIN_PATH.fullmatch(path):
+    if consists_of(_IN_PATH, path):
         return path
     return _escape(_NOT_IN_PATH, path)
 
@@ -149,7 +149,7 @@ def encode_query(multi: object, single: object) -> bytes:
         pairs = _plain_pairs(multi)
         query = "&".join(pairs)
         # Nothing to escape, and no = or & but those between names and values.
-        if _PLAIN_QUERY.fullmatch(query) and (
+        if consists_of(_IN_QUERY, query) and (
             query.count("=") + query.count("&") == 2 * len(pairs) - 1
         ):
             return query.encode()
@@ -175,7 +175,7 @@ def _escaped(text: object) -> str:
     if text is None:
         return ""
     text = str(text)
-    if _UNRESERVED.fullmatch(text):
+    if consists_of(_UNRESERVED, text):
         return text
     return _escape(_NOT_UNRESERVED, text)
 
@@ -243,9 +243,15 @@ def forwarded_client(
     return host, int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
 
 
-def _escape(pattern: re.Pattern[bytes], text: str) -> str:
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Each pattern takes longer to compile than this module to import; few functions need one."""
+    return re.compile(pattern)
+
+
+def _escape(pattern: bytes, text: str) -> str:
     # As urllib.parse.quote does, whose import would be three modules more on a cold start.
-    escaped = pattern.sub(_percent, text.encode("utf-8", "surrogatepass"))
+    escaped = _compiled(pattern).sub(_percent, text.encode("utf-8", "surrogatepass"))
     return escaped.decode("ascii")
 
 

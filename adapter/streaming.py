@@ -1,4 +1,4 @@
-"""Responses that leave while the application is running: at their end, or as they are produced."""
+"""Responses that leave as they are produced."""
 
 from __future__ import annotations
 
@@ -17,42 +17,6 @@ if TYPE_CHECKING:
     from penstock.adapter.transport import Transport
 
 _FILE_PART = 1 << 18
-
-
-class EarlyCycle(HTTPCycle):
-    """A cycle that has its response taken when it is complete, while the application goes on.
-
-    ``take`` is called once with the cycle, inside the application's last ``send``. Attributes:
-    ``transport``; ``reply``, what was sent; ``is_taken``, whether ``take`` was called; ``failure``,
-    what that raised.
-    """
-
-    take: Callable[[EarlyCycle], object]
-    transport: Transport
-    reply: Reply | None = None
-    is_taken = False
-    failure: BaseException | None = None
-
-    async def _send(self, message: Message) -> None:
-        # As in HTTPCycle: to await that one would cost more than it does.
-        exchange = self.exchange
-        try:
-            content = exchange.advance(message)
-            if content:
-                try:
-                    self.sink.write(content)
-                except Exception as error:
-                    exchange.fail(error)
-                    raise
-        finally:
-            if self._waiting and exchange.state not in UNDER_WAY:
-                self._disconnect()
-        if exchange.state is ExchangeState.COMPLETE:
-            self.is_taken = True
-            try:
-                self.take(self)
-            except BaseException as error:
-                self.failure = error  # not the application's: its response is complete
 
 
 class StreamingSink:

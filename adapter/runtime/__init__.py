@@ -40,6 +40,9 @@ def _take_over() -> NoReturn:
     global running  # noqa: PLW0603 - a process is one runtime
     running = True
     try:
+        from penstock.adapter.runtime.garbage import collect_rarely
+
+        collect_rarely()  # from before asyncio is imported
         from penstock.adapter.runtime.serve import run
 
         run(taken_over=True)

@@ -25,6 +25,9 @@ def main(arguments: list[str]) -> NoReturn:
             " an ASGI server, or start this command under a local Runtime API.\n"
         )
         sys.exit(2)
+    from penstock.adapter.runtime.garbage import collect_rarely
+
+    collect_rarely()  # from before asyncio is imported
     from penstock.adapter import runtime
     from penstock.adapter.runtime.serve import run
     from penstock.adapter.runtime.target import set_paths

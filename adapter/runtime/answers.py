@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import JSONEncoder
 from typing import Any, Final
 
-from penstock.adapter.runtime.reports import Fault
+from penstock.adapter.errors import Fault
 from penstock.adapter.sources import LAMBDA_ANSWER_LIMIT
 
 JSON: Final = "application/json"

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.cycle import places
-from penstock.adapter.runtime.reports import Fault
+from penstock.adapter.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

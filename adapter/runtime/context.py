@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.adapter.errors import Fault
 from penstock.adapter.runtime import output
-from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.protocol import Invocation

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.headers import consists_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ DELIMITER: Final = bytes(8)
 
 _LONGEST_HEAD = 1 << 20
 _LONGEST_CHUNK_LINE = 4096
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._~-]+")
+_IN_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _BODILESS = (204, 304)
 
 
@@ -361,7 +362,7 @@ def end_with_error(error_type: str, report: bytes) -> bytes:
 
 def _invocation_path(invocation: Invocation, end: str) -> str:
     request_id = invocation.request_id
-    if not _PLAIN_ID.fullmatch(request_id):
+    if not consists_of(_IN_ID, request_id):
         from urllib.parse import quote
 
         request_id = quote(request_id, safe="")

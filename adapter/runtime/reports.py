@@ -12,12 +12,11 @@ import importlib
 import json
 import os
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from penstock.adapter.errors import Fault
 
-    _Frame = tuple[str, int, str, str | None]
+_Frame = tuple[str, int, str, str | None]
 
 MESSAGE_CHARS: Final = 32_768
 STACK_ENTRIES: Final = 200
@@ -39,18 +38,6 @@ _MACHINERY: Final = (
         for module in (asyncio, concurrent.futures, importlib)
     ),
 )
-
-
-class Fault(Exception):
-    """An error with a type of Lambda's own, such as ``Runtime.ImportModuleError``.
-
-    ``trace`` is its stack trace, if another one than Python's: entries as ``traceback`` formats.
-    """
-
-    def __init__(self, kind: str, message: str, trace: Sequence[str] | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.trace = trace
 
 
 class Report:

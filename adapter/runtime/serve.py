@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
-from penstock.adapter.runtime import extension, logs, processes, target
+from penstock.adapter.runtime import extension, logs, target
 from penstock.adapter.runtime.client import RuntimeClient, address_from_environment
-from penstock.adapter.runtime.fatal import fail_init
+from penstock.adapter.runtime.garbage import collect_as_usual
 from penstock.adapter.runtime.one_slot import OneSlot
 from penstock.adapter.runtime.stop import StopSignal
 from penstock.adapter.runtime.watchdog import Watchdog
@@ -36,7 +36,12 @@ def run(
     logs.set_up(taken_over=taken_over)
     host, port = address_from_environment()
     parked = extension.register(host, port)
-    slots = processes.split(taken_over=taken_over)
+    slots = 1
+    several = "PENSTOCK_PROCESSES" in os.environ or "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
+    if several:
+        from penstock.adapter.runtime import processes  # for Managed Instances only
+
+        slots = processes.split(taken_over=taken_over)
     stop = StopSignal()
     client = RuntimeClient(host, port, stop)
     try:
@@ -44,13 +49,19 @@ def run(
         life = _Life(loaded)
         life.start()
     except BaseException as error:
+        from penstock.adapter.runtime.fatal import fail_init
+
         fail_init(client, error)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from penstock.adapter.runtime import snapstart
 
         snapstart.cross(client, stop=life.stop, start=life.start)
     watchdog = Watchdog(loaded.patience)
-    processes.ready()
+    if several:
+        from penstock.adapter.runtime import processes
+
+        processes.ready()
+    collect_as_usual()
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         logger.info("sam local cannot stream: each response is sent when it is complete")
     status = 0

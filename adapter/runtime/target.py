@@ -6,20 +6,21 @@ import importlib
 import os
 import sys
 from inspect import iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.adapter import LambdaAdapter
+from penstock.adapter.errors import Fault
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime.calls import MARGIN_S
-from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
+
+    Kind = Literal["adapter", "sync", "async"]
 
 TAKEOVER: Final = "penstock.adapter.runtime.handler"
 """What the Handler setting of a function says to be taken over: no target, but this runtime."""
-
-Kind = Literal["adapter", "sync", "async"]
 
 
 class Target:

@@ -11,8 +11,8 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapter.errors import Fault
 from penstock.adapter.runtime.calls import MARGIN_S
-from penstock.adapter.runtime.reports import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

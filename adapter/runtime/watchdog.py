@@ -10,8 +10,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from penstock.adapter.runtime import logs
-from penstock.adapter.runtime.client import RuntimeClient
-from penstock.adapter.runtime.reports import Fault, Report
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.transports import InvocationTransport
@@ -99,6 +97,11 @@ class Watchdog:
 
 
 def _report(transport: InvocationTransport) -> None:
+    # All but never needed, so not in every cold start.
+    from penstock.adapter.errors import Fault
+    from penstock.adapter.runtime.client import RuntimeClient
+    from penstock.adapter.runtime.reports import Report
+
     invocation = transport.invocation
     fault = Fault(
         "Function.TimedOut", "blocked up to the deadline by code that cannot be cancelled"

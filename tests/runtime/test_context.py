@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import runtime_events
 
+from penstock.adapter.errors import Fault
 from penstock.adapter.runtime import context
 from penstock.adapter.runtime.context import LambdaContext
-from penstock.adapter.runtime.reports import Fault
 
 if sys.platform != "linux":
     pytest.skip("AWS's client is for Linux only", allow_module_level=True)

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.adapter import LifespanError
+from penstock.adapter.errors import Fault
 from penstock.adapter.lifespan import Lifespan
 from penstock.adapter.runtime import logs
-from penstock.adapter.runtime.reports import CAUSE_BYTES, Fault, Report
+from penstock.adapter.runtime.reports import CAUSE_BYTES, Report
 
 if sys.platform != "linux":
     pytest.skip("AWS's client is for Linux only", allow_module_level=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter import LambdaAdapter, event_loop
-from penstock.adapter.runtime.reports import Fault, Report
+from penstock.adapter.errors import Fault
+from penstock.adapter.runtime.reports import Report
 from penstock.adapter.runtime.target import TAKEOVER, load
 
 if sys.platform != "linux":
