@@ -134,6 +134,17 @@ class RuntimeClient:
         """
         try:
             self._send((head, body) if body else (head,))
+        except OSError as error:
+            self.close()
+            raise RuntimeAPIError(f"{type(error).__name__}: {error}") from error
+        return self.response()
+
+    def response(self) -> Response:
+        """Wait for the response to what was sent.
+
+        Raises: RuntimeAPIError if there is none.
+        """
+        try:
             return self._receive()
         except OSError as error:
             self.close()

@@ -20,23 +20,32 @@ _NEXT = "/2020-01-01/extension/event/next"
 
 
 def register(host: str, port: int) -> RuntimeClient | None:
-    """Register with the Extensions API for no events, and begin to wait for one.
+    """Ask the Extensions API for a registration for no events; ``park`` takes the answer.
 
-    PENSTOCK_EXTENSION=0 leaves it out: Lambda allows ten extensions, and a function without
-    shutdown has no need of it. Returns the connection, to be kept as long as the process lives. A
-    refusal costs the shutdown only, so it is logged. Of several processes, the first one registers
-    for all: the signal goes to the whole group.
+    The application is imported meanwhile. PENSTOCK_EXTENSION=0 leaves it out: Lambda allows ten
+    extensions, and a function without shutdown has no need of it. Returns the connection, to be
+    kept as long as the process lives.
     """
     if os.environ.get("PENSTOCK_EXTENSION") == "0":
         return None
     client = RuntimeClient(host, port)
     body = b'{"events":[]}'
     head = client.write.post(_REGISTER, len(body), [("Lambda-Extension-Name", NAME)])
+    client.post(head, (body,))
+    return client
+
+
+def park(client: RuntimeClient) -> None:
+    """Begin to wait for an event, as Lambda's init phase ends only when each extension waits.
+
+    A refusal costs the shutdown only, so it is logged. Of several processes, the first one
+    registers for all: the signal goes to the whole group.
+    """
     try:
-        response = client.request(head, body)
+        response = client.response()
     except RuntimeAPIError as error:
         logger.warning("going on without SIGTERM: extension not registered: %s", error)
-        return None
+        return
     identifier = response.headers.get(b"lambda-extension-identifier")
     if response.status != 200 or identifier is None:
         is_shared = response.status == 403 and "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
@@ -46,8 +55,7 @@ def register(host: str, port: int) -> RuntimeClient | None:
             response.status,
             response.body[:200],
         )
-        return None
-    # Lambda's init phase ends only when each extension waits. There is never an answer.
+        return
+    # There is never an answer.
     waits = [("Lambda-Extension-Identifier", identifier.decode("latin-1"))]
     client.post(client.write.get(_NEXT, waits), ())
-    return client

@@ -35,13 +35,9 @@ def run(
     """
     logs.set_up(taken_over=taken_over)
     host, port = address_from_environment()
-    parked = extension.register(host, port)
-    slots = 1
+    registered = extension.register(host, port)
     several = "PENSTOCK_PROCESSES" in os.environ or "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
-    if several:
-        from penstock.adapter.runtime import processes  # for Managed Instances only
-
-        slots = processes.split(taken_over=taken_over)
+    slots = _split(registered, taken_over=taken_over) if several else 1
     stop = StopSignal()
     client = RuntimeClient(host, port, stop)
     try:
@@ -52,6 +48,8 @@ def run(
         from penstock.adapter.runtime.fatal import fail_init
 
         fail_init(client, error)
+    if registered is not None and not several:
+        extension.park(registered)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from penstock.adapter.runtime import snapstart
 
@@ -64,7 +62,27 @@ def run(
     collect_as_usual()
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         logger.info("sam local cannot stream: each response is sent when it is complete")
-    status = 0
+    status = _serve(client, loaded, slots, stop, watchdog)
+    if stop.requested:
+        life.stop()
+    del registered
+    logs.flush()
+    os._exit(status)
+
+
+def _split(registered: RuntimeClient | None, *, taken_over: bool) -> int:
+    """Do as ``processes.split``, which functions off Managed Instances do not load."""
+    from penstock.adapter.runtime import processes
+
+    if registered is not None:
+        extension.park(registered)  # before the fork: the answer comes once
+    return processes.split(taken_over=taken_over)
+
+
+def _serve(
+    client: RuntimeClient, loaded: Target, slots: int, stop: StopSignal, watchdog: Watchdog
+) -> int:
+    """Serve until the end, and return the exit status."""
     try:
         if slots == 1:
             stop.install()
@@ -72,21 +90,17 @@ def run(
         else:
             from penstock.adapter.runtime.many_slots import ManySlots
 
-            process_loop.run(ManySlots((host, port), loaded, slots, stop, watchdog).run())
+            process_loop.run(ManySlots(client.address, loaded, slots, stop, watchdog).run())
     except RuntimeAPIError as error:
         logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
-        status = 1
+        return 1
     except SystemExit as error:
         # Of what os._exit takes: Lambda is to see that this process ended by itself.
-        status = (error.code & 0xFF or 1) if isinstance(error.code, int) else 1
+        return (error.code & 0xFF or 1) if isinstance(error.code, int) else 1
     except BaseException:
         logger.exception("the runtime itself failed")
-        status = 1
-    if stop.requested:
-        life.stop()
-    del parked
-    logs.flush()
-    os._exit(status)
+        return 1
+    return 0
 
 
 class _Life:

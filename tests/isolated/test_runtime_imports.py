@@ -23,7 +23,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": " ".join(sys.modules).encode()})
 """
-BASE = "import asyncio, json, logging, runpy, sys; print(*sys.modules)"
+BASE = "import asyncio, gc, json, logging, runpy, sys; print(*sys.modules)"
 STREAM = {f"penstock.adapter.runtime.{name}" for name in ("connection", "stream")}
 
 
