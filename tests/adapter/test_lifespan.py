@@ -376,10 +376,12 @@ def test_a_cancelled_invocation_does_not_cancel_the_start_up() -> None:
 
 
 def test_an_application_whose_loop_is_closed_needs_no_shutdown() -> None:
+    asked: list[str] = []
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
+        asked.append((await receive())["type"])
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        asked.append((await receive())["type"])
 
     adapter = LambdaAdapter(app, lifespan="on")
 
@@ -387,3 +389,4 @@ def test_an_application_whose_loop_is_closed_needs_no_shutdown() -> None:
     loop.run_until_complete(adapter.start_up())
     loop.close()
     adapter.close()
+    assert asked == ["lifespan.startup"]
