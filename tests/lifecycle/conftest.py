@@ -41,6 +41,8 @@ def make_api(tmp_path: Path) -> Callable[..., LocalRuntimeAPI]:
     ) -> LocalRuntimeAPI:
         (tmp_path / "app.py").write_text(code)
         variables = {"PENSTOCK_APP": "app:app", **(environ or {})}
+        # On a busy machine a slot may be on its way back to the Runtime API.
+        options.setdefault("refuse_when_busy", False)
         return LocalRuntimeAPI(command, folder=tmp_path, environ=variables, **options)
 
     return make

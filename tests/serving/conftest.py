@@ -27,6 +27,8 @@ def serve(tmp_path: Path) -> Callable[..., LocalRuntimeAPI]:
         variables = {"PENSTOCK_APP": "app:app", **(environ or {})}
         if streams:
             variables["PENSTOCK_INVOKE_MODE"] = options["invoke_mode"] = "response_stream"
+        # On a busy machine a slot may be on its way back to the Runtime API.
+        options.setdefault("refuse_when_busy", False)
         return LocalRuntimeAPI(COMMAND, folder=tmp_path, environ=variables, **options)
 
     return serve

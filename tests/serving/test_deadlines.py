@@ -85,7 +85,8 @@ def test_code_that_blocks_is_logged_with_its_stack_and_the_process_replaced(
             before = await api.invoke("go")
             with pytest.raises(FunctionFailed) as failed:
                 await api.invoke("wait", timeout_s=1, request_id="stuck-1")
-            assert failed.value.error.error_type == "Function.TimedOut"
+            # Lambda's own word for it, if a busy machine takes the last 50 ms for something else.
+            assert failed.value.error.error_type in {"Function.TimedOut", "Sandbox.Timedout"}
             await api.log.wait_for("request stuck-1: blocked")
             await api.log.wait_for("in stuck")
             assert await api.invoke("go") != before
