@@ -1,0 +1,140 @@
+"""Container images, built of the Dockerfile in the documentation."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import base_image
+import docker
+import pytest
+import sam_project
+from emulator import free_ports
+from sam_local import OPTIONS, invoke
+from samcli.yamlhelper import yaml_dump
+from surface import Client, ServesTheExampleSurface, json_of
+
+from penstock.infra.gateway import ClientRequest, make_event, read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.engine
+
+PAGE = sam_project.ROOT / "docs" / "runtime.md"
+DOCKERFILE, ENDING = re.findall(r"^```dockerfile\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+OWN_ENTRYPOINT = ["python", "-m", "penstock.adapter.runtime"]
+START_SECONDS = 20
+ANSWER_SECONDS = 60
+
+
+def write_stack(folder: Path, dockerfile: str) -> Path:
+    """Lay out what the page lays out, and return a template of it."""
+    for name in ("app.py", "requirements.txt"):
+        shutil.copy(sam_project.EXAMPLE / name, folder / name)
+    # The page's dist has penstock alone. These are all, as nothing can be fetched here.
+    shutil.copytree(sam_project.PACKAGES, folder / "dist")
+    documented = re.compile(r"^FROM public\.ecr\.aws/lambda/python:3\.\d+$", re.MULTILINE)
+    dockerfile, replaced = documented.subn(f"FROM {base_image.python_image()}", dockerfile)
+    assert replaced == 1
+    (folder / "Dockerfile").write_text(dockerfile)
+    function = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {
+            "PackageType": "Image",
+            "Architectures": [base_image.architecture()],
+            "MemorySize": 512,
+        },
+        "Metadata": {"DockerContext": ".", "Dockerfile": "Dockerfile", "DockerTag": "latest"},
+    }
+    template = folder / "template.yaml"
+    resources = {"ApiFunction": function}
+    template.write_text(
+        yaml_dump({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources})
+    )
+    return template
+
+
+def sam_build(template: Path) -> Path:
+    """Return the template that ``sam build`` writes when it has built the image."""
+    command = sam_project.sam("build", "--template", str(template), *OPTIONS)
+    done = subprocess.run(
+        command,
+        cwd=template.parent,
+        env=sam_project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return template.parent / ".aws-sam" / "build" / "template.yaml"
+
+
+@pytest.fixture(scope="module", params=["own entry point", "wrapper script"])
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """The entry point, and the template of the built image."""
+    dockerfile = DOCKERFILE
+    if request.param == "wrapper script":
+        kept, _, _ = DOCKERFILE.partition("ENTRYPOINT")
+        dockerfile = kept + ENDING
+    template = write_stack(tmp_path_factory.mktemp("image"), dockerfile)
+    return request.param, sam_build(template)
+
+
+def test_sam_local_invoke(built: tuple[str, Path]) -> None:
+    event = make_event("http-api", ClientRequest("GET", "/items/tea?q=1"))
+    answer, _ = invoke("ApiFunction", built[1], event)
+    assert json_of(read_answer("http-api", answer)) == {"name": "tea", "q": "1"}
+
+
+class TestDockerRun(ServesTheExampleSurface):
+    """The image and the emulator in it, as the page starts them."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def container(cls, built: tuple[str, Path]) -> Iterator[int]:
+        """The port of the emulator in the container."""
+        way, template = built
+        resources = sam_project.read_template(template)["Resources"]
+        image = resources["ApiFunction"]["Properties"]["ImageUri"]
+        options: dict[str, Any] = {}
+        if way == "own entry point":
+            options = {
+                "entrypoint": "/usr/local/bin/aws-lambda-rie",
+                "command": [*OWN_ENTRYPOINT, "app:app"],
+            }
+        port, _ = free_ports()
+        with closing(docker.from_env()) as engine:
+            container = engine.containers.run(
+                image, ports={"8080": ("127.0.0.1", port)}, detach=True, **options
+            )
+            try:
+                yield port
+            finally:
+                container.remove(force=True)
+
+    @pytest.fixture
+    def client(self, container: int) -> Client:
+        return Client("http-api", lambda event: post(container, event))
+
+
+def post(port: int, event: object) -> Any:
+    """Return the function's answer, once the emulator listens."""
+    deadline = time.monotonic() + START_SECONDS
+    path = "/2015-03-31/functions/function/invocations"
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        with closing(connection), suppress(OSError):
+            connection.request("POST", path, json.dumps(event))
+            return json.loads(connection.getresponse().read())
+        time.sleep(0.05)
+    pytest.fail(f"the emulator did not listen within {START_SECONDS} s")
