@@ -18,15 +18,18 @@ from pathlib import Path
 import managed_runtime
 from fetch_emulator import fetch_emulator
 
+PLAIN_CHANGES = (
+    "ENV PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    # There is no network where images are built from it: pip takes what it is given.
+    "ENV PIP_NO_INDEX=1",
+)
 # As in AWS's images.
 CHANGES = (
+    *PLAIN_CHANGES,
     'ENTRYPOINT ["/lambda-entrypoint.sh"]',
     "WORKDIR /var/task",
     "ENV LANG=en_US.UTF-8 TZ=:/etc/localtime",
     "ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
-    "ENV PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
-    # There is no network where images are built from it: pip takes what it is given.
-    "ENV PIP_NO_INDEX=1",
 )
 # Started with the handler's name. Only the emulator has to be told what Lambda would tell.
 ENTRYPOINT = """#!/bin/sh
@@ -56,6 +59,11 @@ def architecture() -> str:
 def python_image() -> str:
     """Return the name of AWS's image of this Python's runtime."""
     return "public.ecr.aws/lambda/python:{}.{}".format(*sys.version_info[:2])
+
+
+def plain_image() -> str:
+    """Return the name of an image that has the same Python and knows nothing of Lambda."""
+    return "python:{}.{}-slim".format(*sys.version_info[:2])
 
 
 def provided_image() -> str:

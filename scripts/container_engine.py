@@ -57,8 +57,10 @@ def inside_namespaces(folder: Path, archive: Path, command: list[str]) -> int:
 def load_images(client: docker.DockerClient, archive: Path) -> None:
     """Give the engine the images by AWS's names; ``sam local`` asks for an architecture's."""
     python, provided = base_image.python_image(), base_image.provided_image()
-    repository, tag = python.rsplit(":", 1)
-    client.api.import_image(str(archive), repository, tag, changes=list(base_image.CHANGES))
+    images = {python: base_image.CHANGES, base_image.plain_image(): base_image.PLAIN_CHANGES}
+    for name, changes in images.items():
+        repository, tag = name.rsplit(":", 1)
+        client.api.import_image(str(archive), repository, tag, changes=list(changes))
     dockerfile = io.BytesIO(base_image.PROVIDED.format(image=python).encode())
     client.images.build(fileobj=dockerfile, tag=provided)
     for name in (python, provided):
