@@ -51,7 +51,7 @@ def write_stack(folder: Path, dockerfile: str) -> Path:
             "Architectures": [base_image.architecture()],
             "MemorySize": 512,
         },
-        "Metadata": {"DockerContext": ".", "Dockerfile": "Dockerfile", "DockerTag": "latest"},
+        "Metadata": {"DockerContext": ".", "Dockerfile": "Dockerfile"},
     }
     template = folder / "template.yaml"
     resources = {"ApiFunction": function}
