@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if sys.platform != "linux":
 
 SLOTS = 4
 AWS_CLIENT = [sys.executable, "-m", "awslambdaric", "app.app"]
+# Lambda hands the wrapper script what it would have started.
+WRAPPED = ["/bin/sh", str(Path(reports.__file__).with_name("exec")), *AWS_CLIENT]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 PENSTOCK = str(Path(reports.__file__).parent)
 
@@ -149,8 +152,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 def observe(make_api: Make, folder: Path, command: list[str]) -> Facts:
     """Make all calls, as many at a time as there are slots, and tell what came of each."""
-    met = folder / f"met by {command[2]}"
-    met.mkdir()
+    met = Path(tempfile.mkdtemp(dir=folder))
     meeting = {"event": {"do": "meet", "folder": str(met), "slots": SLOTS}}
     calls = {**{f"meeting-{n}": meeting for n in range(SLOTS)}, **CALLS}
 
@@ -271,8 +273,9 @@ DIFFERENCES: dict[str, dict[tuple[str, str], tuple[Any, Any]]] = {
 }
 
 
-def test_what_differs_is_in_the_list(make_api: Make, tmp_path: Path) -> None:
-    theirs, ours = (observe(make_api, tmp_path, command) for command in (AWS_CLIENT, STARTED))
+@pytest.mark.parametrize("command", [STARTED, WRAPPED], ids=["command", "wrapper script"])
+def test_what_differs_is_in_the_list(command: list[str], make_api: Make, tmp_path: Path) -> None:
+    theirs, ours = (observe(make_api, tmp_path, started) for started in (AWS_CLIENT, command))
     assert theirs["log", "log.3.stackTrace.0"]  # of the last of its lines: all have come
     listed = {place: both for rows in DIFFERENCES.values() for place, both in rows.items()}
     assert listed == differences(theirs, ours)
