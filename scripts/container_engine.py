@@ -7,6 +7,7 @@ What the command starts ends with it.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -45,15 +46,26 @@ def inside_namespaces(folder: Path, archive: Path, command: list[str]) -> int:
     with log.open("wb") as output, subprocess.Popen(daemon, stdout=output, stderr=output) as engine:
         try:
             client = wait_for(engine, address, log)
-            for name in base_image.image_names():
-                repository, tag = name.rsplit(":", 1)
-                changes = list(base_image.CHANGES)
-                client.api.import_image(str(archive), repository, tag, changes=changes)
+            load_images(client, archive)
             return subprocess.run(
                 command, env={**os.environ, "DOCKER_HOST": address}, check=False
             ).returncode
         finally:
             engine.kill()  # nothing of it is kept, and a shutdown takes ten seconds
+
+
+def load_images(client: docker.DockerClient, archive: Path) -> None:
+    """Give the engine the images by AWS's names; ``sam local`` asks for an architecture's."""
+    python, provided = base_image.python_image(), base_image.provided_image()
+    images = {python: base_image.CHANGES, base_image.plain_image(): base_image.PLAIN_CHANGES}
+    for name, changes in images.items():
+        repository, tag = name.rsplit(":", 1)
+        client.api.import_image(str(archive), repository, tag, changes=list(changes))
+    dockerfile = io.BytesIO(base_image.PROVIDED.format(image=python).encode())
+    client.images.build(fileobj=dockerfile, tag=provided)
+    for name in (python, provided):
+        repository, tag = name.rsplit(":", 1)
+        client.images.get(name).tag(repository, f"{tag}-{base_image.architecture()}")
 
 
 def wait_for(engine: subprocess.Popen[bytes], address: str, log: Path) -> docker.DockerClient:

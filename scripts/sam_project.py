@@ -19,6 +19,9 @@ WHEELS = CACHE / "dist"
 RUNTIME = CACHE / "runtime-{}.{}".format(*sys.version_info[:2])
 BUILD = CACHE / "build"
 CONSTRAINTS = WHEELS / "constraints.txt"
+EXAMPLE = ROOT / "examples" / "fastapi"
+PACKAGES = CACHE / "packages"
+"""The wheels of all that the example needs, for what is put together without a network."""
 
 
 def parameters(architecture: str | None = None) -> list[str]:
@@ -63,6 +66,13 @@ def build_wheel() -> None:
     CONSTRAINTS.write_text(f"penstock @ {wheel.as_uri()}\n")
 
 
+def collect_packages() -> None:
+    """Fetch the wheels of what the example needs, and of penstock take this checkout's."""
+    shutil.rmtree(PACKAGES, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(PACKAGES)]
+    run([*command, "--requirement", str(EXAMPLE / "requirements.txt")], environment())
+
+
 def build_functions() -> None:
     """Let ``sam build`` make the template's functions."""
     command = sam("build", "--template", str(TEMPLATE), "--build-dir", str(BUILD), *parameters())
@@ -100,6 +110,7 @@ def main() -> None:
     """Make all that the tests look at."""
     print("==> wheel", flush=True)
     build_wheel()
+    collect_packages()
     print("==> sam build", flush=True)
     build_functions()
     if not (RUNTIME / "bootstrap").exists():

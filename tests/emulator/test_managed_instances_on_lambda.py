@@ -82,8 +82,6 @@ exec "$@"
 
 def find_python() -> str | None:
     """Return a Python that the emulator's user can run; those in root's home are none."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None:
-        return None
     probe = "import sys; sys.exit(sys.version_info < (3, 11))"
     for python in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3"):
         with suppress(OSError):
@@ -93,9 +91,13 @@ def find_python() -> str | None:
     return None
 
 
+if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    pytest.skip("needs root", allow_module_level=True)
+if shutil.which("unshare") is None:
+    pytest.skip("needs the command unshare", allow_module_level=True)
 PYTHON = find_python()
 pytestmark = pytest.mark.skipif(
-    PYTHON is None, reason="needs root, unshare, and a Python that others may run"
+    PYTHON is None, reason=f"needs a Python that user {USER} may run, in none of root's own folders"
 )
 
 

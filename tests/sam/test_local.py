@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import sam_project
 from emulator import free_ports
-from own_script import WRAPPER, with_bootstrap, with_wrapper
+from own_script import WRAPPER, with_wrapper
+from sam_local import OPTIONS, invoke
 from samcli.yamlhelper import yaml_dump
 from surface import ServesTheExampleSurface, json_of
 
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.engine
 
 START_SECONDS = 60
 ANSWER_SECONDS = 60
-OPTIONS = ("--skip-pull-image", *sam_project.parameters())
 
 
 def derived_template(folder: Path, way: str, *, without: str = "") -> Path:
@@ -46,9 +45,6 @@ def derived_template(folder: Path, way: str, *, without: str = "") -> Path:
             settings["Handler"] = "app.app"
             variables = settings.setdefault("Environment", {}).setdefault("Variables", {})
             variables["AWS_LAMBDA_EXEC_WRAPPER"] = f"/var/task/{WRAPPER}"
-        elif way == "bootstrap":
-            code = with_bootstrap(code, folder / name)
-            settings |= {"Runtime": "provided.al2023", "Handler": "app.app"}
         settings["CodeUri"] = str(code)
         events = settings.get("Events", {})
         for event in [key for key, event in events.items() if event["Type"] == without]:
@@ -62,36 +58,20 @@ class TestInvoke:
     """``sam local invoke``, with an event from a file."""
 
     @pytest.mark.parametrize("source", ["http-api", "rest-api"])
-    @pytest.mark.parametrize("way", ["aws", "takeover", "wrapper", "bootstrap"])
+    @pytest.mark.parametrize("way", ["aws", "takeover", "wrapper"])
     def test_the_answer_is_printed(self, way: str, source: str, tmp_path: Path) -> None:
         request = ClientRequest("GET", "/items/tea?q=1")
-        answer, _ = self.invoke("ApiFunction", way, make_event(source, request), tmp_path)
+        answer, _ = invoke(
+            "ApiFunction", derived_template(tmp_path, way), make_event(source, request)
+        )
         assert json_of(read_answer(source, answer)) == {"name": "tea", "q": "1"}
 
     def test_a_stream_is_printed_as_a_buffered_answer(self, tmp_path: Path) -> None:
         event = make_event("function-url", ClientRequest("GET", "/chat?pause=0"))
-        answer, log = self.invoke("StreamingFunction", "takeover", event, tmp_path)
+        answer, log = invoke("StreamingFunction", derived_template(tmp_path, "takeover"), event)
         assert answer["statusCode"] == 200
         assert answer["body"].endswith("data: [DONE]\n\n")
         assert "sam local cannot stream" in log
-
-    def invoke(
-        self, function: str, way: str, event: dict[str, Any], folder: Path
-    ) -> tuple[dict[str, Any], str]:
-        (folder / "event.json").write_text(json.dumps(event))
-        template = derived_template(folder, way)
-        command = sam_project.sam("local", "invoke", function, "--template", str(template))
-        done = subprocess.run(
-            [*command, "--event", str(folder / "event.json"), *OPTIONS],
-            cwd=folder,
-            env=sam_project.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer, done.stderr
 
 
 class LocalClient:

@@ -1,10 +1,10 @@
-"""A user's code folder with a script in it that starts penstock: as the documentation makes it."""
+"""The scripts that start penstock, made as the documentation says, by the installed package."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import managed_runtime
 
@@ -16,16 +16,12 @@ WRAPPER = "penstock-exec"
 
 def with_wrapper(code: Path, folder: Path) -> Path:
     """Copy a built function, and add the script for AWS_LAMBDA_EXEC_WRAPPER."""
-    return _with_script(code, folder, "--write-exec", WRAPPER)
-
-
-def with_bootstrap(code: Path, folder: Path) -> Path:
-    """Copy a built function, and add what a ``provided.al2023`` function is started by."""
-    return _with_script(code, folder, "--write-bootstrap", "bootstrap")
-
-
-def _with_script(code: Path, folder: Path, *arguments: str) -> Path:
     shutil.copytree(code, folder)
-    command = [str(managed_runtime.interpreter()), "-m", "penstock.adapter.runtime"]
-    subprocess.run([*command, *arguments], cwd=folder, check=True)
+    write_script("exec", folder / WRAPPER, folder)
     return folder
+
+
+def write_script(kind: Literal["exec", "bootstrap"], file: Path, packages: Path) -> None:
+    """Write a script with the penstock that is installed in a folder."""
+    command = [str(managed_runtime.interpreter()), "-m", "penstock.adapter.runtime"]
+    subprocess.run([*command, f"--write-{kind}", str(file)], cwd=packages, check=True)
