@@ -74,28 +74,30 @@ def set_paths() -> None:
     """Give a process that AWS's client did not start the module search path of one that it did.
 
     That is: the function's folder, the layers' folders (unless PYTHONPATH is set), the rest, with
-    the ``.pth`` files of each; the function's folder is the current one.
+    the ``.pth`` files of each; the function's folder is the current one. An image that runs
+    ``python -m`` keeps its working directory, and its code may be there.
     """
     from site import addsitedir
 
     root = os.environ.get("LAMBDA_TASK_ROOT")
+    if root is not None and not os.path.isdir(root):  # noqa: PTH112 - pathlib is not imported here
+        root = None
     own = [] if root is None else [root]
     if "PYTHONPATH" not in os.environ:
         version = "{}.{}".format(*sys.version_info)
         own += [f"/opt/python/lib/python{version}/site-packages", "/opt/python"]
-    # `python -m` puts the current folder first; that is the function's, or not meant on Lambda.
-    is_current_first = root is not None and not sys.flags.safe_path
-    sys.path[:] = [*own, *(path for path in sys.path[is_current_first:] if path not in own)]
+    if root is not None and sys.path[:1] == [""]:  # of `python -c`, as the scripts run it
+        os.chdir(root)
+        del sys.path[0]
+    sys.path[:] = [*own, *(path for path in sys.path if path not in own)]
     runtime = os.environ.get("LAMBDA_RUNTIME_DIR")
     if runtime is not None and runtime not in sys.path:
         sys.path.append(runtime)
     for folder in own:
-        if os.path.isdir(folder):  # noqa: PTH112 - pathlib is not imported for this
+        if os.path.isdir(folder):  # noqa: PTH112
             addsitedir(folder)
     if runtime is not None:
         os.environ.setdefault("PYTHONPATH", runtime)  # for processes that the function starts
-    if root is not None and os.path.isdir(root):  # noqa: PTH112
-        os.chdir(root)
 
 
 def _find_name(name: str | None) -> str:

@@ -325,5 +325,30 @@ class TestPaths:
         assert [str(tmp_path), "/somewhere"] == paths[:2]
         assert "/opt/python" not in paths
 
+    @pytest.mark.parametrize("task", ["task", "missing"])
+    def test_an_image_keeps_its_working_directory(self, tmp_path: Path, task: str) -> None:
+        """Its code may be there: Lambda sets LAMBDA_TASK_ROOT whatever the image has."""
+        (tmp_path / "task").mkdir()
+        folder = tmp_path / "function"
+        folder.mkdir()
+        (folder / "app.py").write_text(
+            "import os, sys\nprint(os.getcwd(), file=sys.stderr)\nraise SystemExit(3)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "penstock.adapter.runtime", "app:app"],
+            env={
+                "PATH": os.environ["PATH"],
+                "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",
+                "LAMBDA_TASK_ROOT": str(tmp_path / task),
+            },
+            cwd=folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode != 0
+        assert str(folder) in done.stderr.splitlines()
+
     def test_outside_of_lambda_the_current_folder_stays_first(self, tmp_path: Path) -> None:
         assert "" in self.paths(tmp_path)[:3]
