@@ -21,24 +21,28 @@ async def app(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
     await send({"type": "http.response.body", "body": " ".join(sys.modules).encode()})
 """
 BASE = "import asyncio, gc, json, logging, runpy, sys; print(*sys.modules)"
 STREAM = {f"penstock.adapter.runtime.{name}" for name in ("connection", "stream")}
+TLS = {"ssl", "_ssl", "asyncio.sslproto"}
 
 
-def modules(folder: Path, **environ: str) -> set[str]:
-    """The modules of a runtime that has answered one request."""
+def modules(folder: Path, source: str = "http-api", **environ: str) -> set[str]:
+    """The modules of a runtime that answers its first request."""
     (folder / "app.py").write_text(APP)
     command = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
-    event = make_event("http-api", ClientRequest("GET", "/"))
+    event = make_event(source, ClientRequest("GET", "/"))
 
     async def main() -> str:
         async with LocalRuntimeAPI(command, folder=folder, environ=environ) as api:
+            if source != "http-api":
+                return b"".join([part async for part in api.invoke_stream(event)]).decode()
             answer: str = (await api.invoke(event))["body"]
             return answer
 
-    return set(asyncio.run(main()).split())
+    return set(asyncio.run(main()).rpartition("\0")[2].split())
 
 
 def test_a_process_has_asyncio_json_logging_and_penstock(tmp_path: Path) -> None:
@@ -49,6 +53,13 @@ def test_a_process_has_asyncio_json_logging_and_penstock(tmp_path: Path) -> None
     assert {name for name in more if name.partition(".")[0] != "penstock"} == set()
     assert len(more) <= 40, json.dumps(sorted(more), indent=1)
     assert more.isdisjoint(STREAM)
+
+
+def test_nothing_of_tls_is_imported_for_a_first_answer(tmp_path: Path) -> None:
+    assert modules(tmp_path).isdisjoint(TLS)
+    streamed = modules(tmp_path, "function-url", PENSTOCK_INVOKE_MODE="response_stream")
+    assert streamed >= STREAM
+    assert streamed.isdisjoint(TLS)
 
 
 def test_streams_are_imported_by_the_first_of_them(tmp_path: Path) -> None:
