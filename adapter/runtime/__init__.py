@@ -41,7 +41,7 @@ def _take_over() -> NoReturn:
     running = True
     try:
         from penstock.adapter.runtime.garbage import collect_rarely
-        from penstock.adapter.runtime.late_tls import import_asyncio
+        from penstock.adapter.runtime.late_imports import import_asyncio
 
         collect_rarely()
         import_asyncio()  # before all that imports it

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> NoReturn:
         )
         sys.exit(2)
     from penstock.adapter.runtime.garbage import collect_rarely
-    from penstock.adapter.runtime.late_tls import import_asyncio
+    from penstock.adapter.runtime.late_imports import import_asyncio
 
     collect_rarely()
     import_asyncio()  # before all that imports it

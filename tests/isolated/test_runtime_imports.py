@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from penstock.infra.gateway import ClientRequest, make_event
 from penstock.infra.runtime_api import LocalRuntimeAPI
 
@@ -65,3 +67,43 @@ def test_nothing_of_tls_is_imported_for_a_first_answer(tmp_path: Path) -> None:
 def test_streams_are_imported_by_the_first_of_them(tmp_path: Path) -> None:
     """A source that cannot stream has no need of them, whatever the setting."""
     assert modules(tmp_path, PENSTOCK_INVOKE_MODE="response_stream").isdisjoint(STREAM)
+
+
+RESTORED = """
+import sys
+from snapshot_restore_py import register_after_restore
+
+@register_after_restore
+def remember():
+    global there
+    there = set(sys.modules)
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    body = " ".join(set(sys.modules) - there).encode()
+    await send({"type": "http.response.body", "body": b"new:", "more_body": True})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.mark.parametrize("mode", ["buffered", "response_stream"])
+@pytest.mark.parametrize("source", ["http-api", "rest-api", "function-url", "alb"])
+def test_requests_after_a_restore_import_nothing(tmp_path: Path, source: str, mode: str) -> None:
+    """Neither the first one up to its answer, nor what the answer has needed."""
+    (tmp_path / "app.py").write_text(RESTORED)
+    command = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
+    event = make_event(source, ClientRequest("GET", "/"))
+    environ = {"PENSTOCK_INVOKE_MODE": mode, "PENSTOCK_LIFESPAN": "off"}
+
+    async def main() -> list[bytes]:
+        async with LocalRuntimeAPI(
+            command, folder=tmp_path, environ=environ, snap_start=True
+        ) as api:
+            await api.ready()
+            await api.restore()
+            return [b"".join([part async for part in api.invoke_stream(event)]) for _ in range(2)]
+
+    for answer in asyncio.run(main()):
+        text = answer.rpartition(b"\0")[2].decode()
+        body = text if text.startswith("new:") else json.loads(text)["body"]
+        assert body == "new:"

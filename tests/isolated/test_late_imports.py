@@ -9,7 +9,7 @@ import sys
 import pytest
 
 CONNECT = """
-from penstock.adapter.runtime.late_tls import import_asyncio
+from penstock.adapter.runtime.late_imports import import_asyncio
 
 import_asyncio()
 import sys
@@ -68,7 +68,7 @@ except TypeError as error:
     print(error)
 """
 NAMES = """
-from penstock.adapter.runtime.late_tls import import_asyncio
+from penstock.adapter.runtime.late_imports import import_asyncio
 import_asyncio()
 import asyncio
 late = asyncio.sslproto.SSLProtocol
@@ -79,7 +79,7 @@ ssl.SSLContext = object
 print(asyncio.base_events.ssl.SSLContext is object, hasattr(asyncio.base_events.ssl, "rubbish"))
 """
 IMPORTED = """
-from penstock.adapter.runtime.late_tls import import_asyncio
+from penstock.adapter.runtime.late_imports import import_asyncio
 import sys
 import_asyncio()
 print("asyncio" in sys.modules, "ssl" in sys.modules, "asyncio.sslproto" in sys.modules)
@@ -134,7 +134,7 @@ def test_what_is_imported_already_stays(name: str) -> None:
     code = f"""
 import sys, {name}
 before = set(sys.modules)
-from penstock.adapter.runtime.late_tls import import_asyncio
+from penstock.adapter.runtime.late_imports import import_asyncio
 import_asyncio()
 import asyncio, ssl
 print(asyncio.base_events.ssl is ssl, asyncio.sslproto is sys.modules["asyncio.sslproto"])
