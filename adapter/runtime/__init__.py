@@ -41,8 +41,10 @@ def _take_over() -> NoReturn:
     running = True
     try:
         from penstock.adapter.runtime.garbage import collect_rarely
+        from penstock.adapter.runtime.late_imports import import_asyncio
 
-        collect_rarely()  # from before asyncio is imported
+        collect_rarely()
+        import_asyncio()  # before all that imports it
         from penstock.adapter.runtime.serve import run
 
         run(taken_over=True)

@@ -26,8 +26,10 @@ def main(arguments: list[str]) -> NoReturn:
         )
         sys.exit(2)
     from penstock.adapter.runtime.garbage import collect_rarely
+    from penstock.adapter.runtime.late_imports import import_asyncio
 
-    collect_rarely()  # from before asyncio is imported
+    collect_rarely()
+    import_asyncio()  # before all that imports it
     from penstock.adapter import runtime
     from penstock.adapter.runtime.serve import run
     from penstock.adapter.runtime.target import set_paths

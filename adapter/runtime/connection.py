@@ -6,6 +6,8 @@ not take stays where it is: in the application, which waits in its ``send``.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections import deque
 from contextlib import suppress
@@ -45,7 +47,7 @@ class Connection:
         new = socket.socket(family, socket.SOCK_STREAM)
         try:
             new.settimeout(0)
-            await loop.sock_connect(new, address)
+            await _connect(new, address, loop)
             new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except BaseException:
             new.close()
@@ -176,3 +178,25 @@ class Connection:
             if not drained.done():
                 drained.set_result(None)
         self._drained.clear()
+
+
+async def _connect(
+    new: socket.socket, address: tuple[str, int], loop: asyncio.AbstractEventLoop
+) -> None:
+    """Do as ``loop.sock_connect``, which imports ``ssl`` to tell that the socket is not of TLS."""
+    problem = new.connect_ex(address)
+    if problem == errno.EINPROGRESS:
+        is_connected = loop.create_future()
+        loop.add_writer(new, _set_done, is_connected)
+        try:
+            await is_connected
+        finally:
+            loop.remove_writer(new)
+        problem = new.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if problem:
+        raise OSError(problem, os.strerror(problem))
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

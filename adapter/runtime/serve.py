@@ -11,6 +11,7 @@ from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import extension, logs, target
 from penstock.adapter.runtime.client import RuntimeClient, address_from_environment
 from penstock.adapter.runtime.garbage import collect_as_usual
+from penstock.adapter.runtime.late_imports import import_ahead
 from penstock.adapter.runtime.one_slot import OneSlot
 from penstock.adapter.runtime.stop import StopSignal
 from penstock.adapter.runtime.watchdog import Watchdog
@@ -50,6 +51,7 @@ def run(
         fail_init(client, error)
     if registered is not None and not several:
         extension.park(registered)
+    import_ahead()
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from penstock.adapter.runtime import snapstart
 

@@ -20,8 +20,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if path == "/large":
         headers = [(b"content-type", b"image/png")]
         body = LARGE
-    elif path == "/wait":
-        await asyncio.sleep(0.05)
+    elif path.startswith("/wait/"):
+        await asyncio.sleep(int(path[6:]) / 1000)
     elif path.startswith("/stream"):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await stream(path, send)
