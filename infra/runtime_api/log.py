@@ -75,7 +75,7 @@ class FunctionLog:
         """Append a record."""
         self.records.append(record)
         if self._echo:
-            # One entry of many lines has carriage returns; a terminal would write them over another.
+            # An entry of many lines has carriage returns: a terminal would overwrite its lines.
             sys.stderr.write(_line(record).replace("\r", "\n"))
             sys.stderr.flush()
         self._grown.set()
