@@ -14,7 +14,9 @@ from django.urls import get_resolver, set_script_prefix, set_urlconf
 
 from penstock.handler.asgi import ASGIHandler
 from penstock.handler.config import HandlerConfig
+from penstock.handler.connection import Lazy
 from penstock.handler.coroutines import is_async_callable
+from penstock.handler.django_forms import as_djangos, as_djangos_query
 from penstock.handler.request import ASGIRequest
 
 if TYPE_CHECKING:
@@ -28,8 +30,24 @@ class DjangoASGIRequest(ASGIRequest, DjangoHttpRequest):  # type: ignore[misc]
 
     For code that asks ``isinstance``, such as ``sensitive_post_parameters`` and Django REST
     framework, and for the methods that only Django has (``get_signed_cookie``). What both have is
-    ours.
+    ours; ``GET``, ``POST`` and ``FILES`` are of Django's classes.
     """
+
+    @Lazy
+    def GET(self) -> Any:  # noqa: N802
+        """The query as an immutable ``QueryDict`` of Django's."""
+        return as_djangos_query(ASGIRequest.GET.compute(self))
+
+    @Lazy
+    def _form(self) -> Any:
+        return as_djangos(ASGIRequest._form.compute(self))  # noqa: SLF001 - its own
+
+    async def _aform(self) -> Any:
+        self._form = form = as_djangos(await super()._aform())
+        return form
+
+    def _empty_form(self) -> Any:
+        return as_djangos(super()._empty_form())
 
 
 class DjangoHandler(ASGIHandler):

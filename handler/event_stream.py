@@ -23,7 +23,7 @@ def event_frame(
     data: object = None,
     *,
     event: str | None = None,
-    id: str | None = None,  # noqa: A002 - the field's name
+    id: str | int | None = None,  # noqa: A002 - the field's name
     retry: int | None = None,
 ) -> bytes:
     """Return one event as bytes; ``data`` that is neither text nor None is sent as JSON.
@@ -34,7 +34,7 @@ def event_frame(
     """
     lines = []
     if id is not None:
-        if "\0" in id or _LINE.search(id):
+        if isinstance(id, str) and ("\0" in id or _LINE.search(id)):
             raise ValueError(f"id={id!r}: expected text without line breaks and NUL")
         lines.append(f"id: {id}")
     if event is not None:

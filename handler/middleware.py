@@ -1,8 +1,9 @@
 """The chain of middleware around the view: built once, each layer safe from the ones below.
 
 A middleware is ``factory(get_response) -> callable(request) -> response``, sync or async, with
-``sync_capable`` (default True) and ``async_capable`` (default False). Every layer sees a response
-from below, never an exception.
+``sync_capable`` (default True) and ``async_capable`` (default False). A factory that has neither
+mark and makes an async callable is taken for async. Every layer sees a response from below, never
+an exception.
 """
 
 from __future__ import annotations
@@ -67,6 +68,11 @@ class Chain:
             else:
                 below = adapt_method_mode(layer_is_async, handler, handler_is_async)
             layer = self._made(name, factory, below)
+            if not layer_is_async and is_async_callable(layer):
+                # Nobody said so, but it is async: it wants a get_response that it can await.
+                layer_is_async = True
+                below = adapt_method_mode(layer_is_async, handler, handler_is_async)
+                layer = self._made(name, factory, below)
             if layer is None:
                 continue
             innermost = False

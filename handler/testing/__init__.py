@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from penstock.handler.exceptions import WebSocketDisconnect
 from penstock.handler.testing.answer import Answer
 from penstock.handler.testing.blocking import Client
 from penstock.handler.testing.client import AsyncClient, TooManyRedirects
@@ -21,4 +22,5 @@ __all__ = [
     "LifespanFailed",
     "TooManyRedirects",
     "WebSocketDenied",
+    "WebSocketDisconnect",
 ]

@@ -89,6 +89,26 @@ class Client:
         """Send a POST request."""
         return self.request("POST", url, **options)
 
+    def put(self, url: str, **options: Any) -> Answer:
+        """Send a PUT request."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Any) -> Answer:
+        """Send a PATCH request."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Any) -> Answer:
+        """Send a DELETE request."""
+        return self.request("DELETE", url, **options)
+
+    def head(self, url: str, **options: Any) -> Answer:
+        """Send a HEAD request."""
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: str, **options: Any) -> Answer:
+        """Send an OPTIONS request."""
+        return self.request("OPTIONS", url, **options)
+
     @contextmanager
     def stream(self, method: str, url: str, **options: Any) -> Iterator[BlockingAnswer]:
         """Send a request and read the response as it comes; leaving the block disconnects."""

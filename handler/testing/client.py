@@ -124,6 +124,26 @@ class AsyncClient:
         """Send a POST request; options as for ``request``."""
         return await self.request("POST", url, **options)
 
+    async def put(self, url: str, **options: Any) -> Answer:
+        """Send a PUT request; options as for ``request``."""
+        return await self.request("PUT", url, **options)
+
+    async def patch(self, url: str, **options: Any) -> Answer:
+        """Send a PATCH request; options as for ``request``."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self, url: str, **options: Any) -> Answer:
+        """Send a DELETE request; options as for ``request``."""
+        return await self.request("DELETE", url, **options)
+
+    async def head(self, url: str, **options: Any) -> Answer:
+        """Send a HEAD request; options as for ``request``."""
+        return await self.request("HEAD", url, **options)
+
+    async def options(self, url: str, **options: Any) -> Answer:
+        """Send an OPTIONS request; options as for ``request``."""
+        return await self.request("OPTIONS", url, **options)
+
     @asynccontextmanager
     async def stream(
         self,

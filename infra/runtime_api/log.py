@@ -75,7 +75,8 @@ class FunctionLog:
         """Append a record."""
         self.records.append(record)
         if self._echo:
-            sys.stderr.write(_line(record))
+            # An entry of many lines has carriage returns: a terminal would overwrite its lines.
+            sys.stderr.write(_line(record).replace("\r", "\n"))
             sys.stderr.flush()
         self._grown.set()
 

@@ -347,8 +347,24 @@ class Marked:
         return middleware(self.get_response)(request)
 
 
+def unmarked(get_response: Any) -> Any:
+    """Make an async middleware, and say so nowhere: what most would write first."""
+    return async_only(get_response)
+
+
+class UnmarkedClass:
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    async def __call__(self, request: Any) -> Any:
+        return await async_only(self.get_response)(request)
+
+
+KINDS = [sync_only, async_only, either, Marked, unmarked, UnmarkedClass]
+
+
 @pytest.mark.conformance("C107")
-@pytest.mark.parametrize("order", list(product([sync_only, async_only, either, Marked], repeat=3)))
+@pytest.mark.parametrize("order", list(product(KINDS, repeat=3)))
 @pytest.mark.parametrize("core", [view, sync_view])
 @pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction':DeprecationWarning")
 def test_every_mixture_gives_the_same(order: Any, core: Any) -> None:
@@ -572,7 +588,7 @@ def test_a_router_that_middleware_sets_is_used() -> None:
 
 @pytest.mark.conformance("C116")
 def test_get_response_without_a_loop() -> None:
-    handler = Logging(view, middleware=[either, sync_only, async_only])
+    handler = Logging(view, middleware=[either, sync_only, async_only, unmarked])
     request, _ = handler.create_request(http_scope(), b"")
     response = handler.get_response(request)
     assert b"view" == response.content

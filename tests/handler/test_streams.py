@@ -196,6 +196,7 @@ def test_event_frames() -> None:
         event_frame("x", event="tick", id="7", retry=3000)
         == b"id: 7\nevent: tick\nretry: 3000\ndata: x\n\n"
     )
+    assert event_frame(id=7) == b"id: 7\n\n"
     for wrong in ("a\nb", "a\rb"):
         with pytest.raises(ValueError, match="line breaks"):
             event_frame("x", event=wrong)

@@ -17,13 +17,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, WebSocketRoute
 
 from penstock.handler import ASGIHandler, HttpResponse, path
-from penstock.handler.exceptions import WebSocketDisconnect
 from penstock.handler.testing import (
     AsyncClient,
     Client,
     LifespanFailed,
     TooManyRedirects,
     WebSocketDenied,
+    WebSocketDisconnect,
 )
 
 if TYPE_CHECKING:
@@ -217,6 +217,25 @@ class TestRequests:
         answer = client.get("/visit")
         assert len(answer.values("Set-Cookie")) == 2
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+VERBS = ["get", "post", "put", "patch", "delete", "head", "options"]
+
+
+async def method(request: ASGIRequest) -> HttpResponse:
+    return HttpResponse(headers={"X-Method": request.method or ""})
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_method_has_its_verb(verb: str) -> None:
+    client = Client(ASGIHandler([path("", method)]))
+    assert getattr(client, verb)("/").headers["x-method"] == verb.upper()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_method_has_its_asynchronous_verb(verb: str) -> None:
+    client = AsyncClient(ASGIHandler([path("", method)]))
+    assert asyncio.run(getattr(client, verb)("/")).headers["x-method"] == verb.upper()
 
 
 class TestStreams:

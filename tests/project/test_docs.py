@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import logging
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -20,6 +22,7 @@ import penstock.adapter.errors
 from penstock.adapter import LambdaAdapter, PenstockError
 from penstock.adapter.exchange import TRANSITIONS
 from penstock.adapter.settings import OPTIONS
+from penstock.handler import HandlerConfig
 from penstock.infra.gateway import SOURCES
 
 if TYPE_CHECKING:
@@ -82,6 +85,57 @@ def test_python_blocks_compile_and_whole_programs_run(path: Path, code: str) -> 
             handler.close()
     finally:
         logging.getLogger("penstock").setLevel(before)
+
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def invocations() -> Iterator[Any]:
+    """The commands of the README that call what the block of Python before them makes."""
+    program = ""
+    for match in FENCE.finditer(text_of(ROOT / "README.md")):
+        if match["language"] == "python":
+            program = match["code"]
+        elif match["code"].startswith("$ penstock invoke app:handler"):
+            command, _, printed = match["code"].partition("\n")
+            yield pytest.param(program, command.removeprefix("$ "), printed, id=command)
+
+
+INVOCATIONS = list(invocations())
+
+
+def test_there_are_invocations() -> None:
+    assert len(INVOCATIONS) >= 2
+
+
+@pytest.mark.parametrize(("program", "command", "printed"), INVOCATIONS)
+def test_commands_print_what_the_readme_says(
+    program: str, command: str, printed: str, tmp_path: Path
+) -> None:
+    """Message ids aside, which are new each time."""
+    (tmp_path / "app.py").write_text(program, encoding="utf-8")
+    name, *arguments = shlex.split(command)
+    done = subprocess.run(
+        [Path(sys.executable).with_name(name), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert UUID.sub("id", printed) == UUID.sub("id", done.stdout)
+
+
+def test_the_settings_of_the_handler_are_those_of_the_page() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([^|]+?) \|", text_of(ROOT / "docs/handler.md"), re.MULTILINE
+    )
+    settings = {name: default for name, default in rows if name in HandlerConfig.__slots__}
+    values = {
+        name: ast.literal_eval(re.sub(r"(?<=\d) (?=\d)", "", default.strip("`")))
+        for name, default in settings.items()
+    }
+    config = HandlerConfig()
+    assert {name: getattr(config, name) for name in HandlerConfig.__slots__} == values
 
 
 def slug(heading: str) -> str:

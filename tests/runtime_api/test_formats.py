@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penstock.infra.runtime_api.bandwidth import TokenBucket
 from penstock.infra.runtime_api.event_stream import encode_message, invoke_complete, payload_chunk
-from penstock.infra.runtime_api.log import FrameDecoder
+from penstock.infra.runtime_api.log import FrameDecoder, FunctionLog, LogRecord
 from penstock.infra.runtime_api.prelude import MalformedPrelude, PreludeParser
 
 NULS = b"\0" * 8
@@ -214,3 +214,11 @@ class TestBandwidth:
             now += bucket.spend(size, now)
             passed += size
             assert passed <= 50_000 + 16_000 * now + 1
+
+
+def test_an_entry_of_many_lines_is_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Carriage returns keep an entry together on Lambda; a terminal would overwrite its lines."""
+    log = FunctionLog(echo=True)
+    log.add(LogRecord("stdout", "ValueError\r  File 1\r  File 2\n"))
+    assert capsys.readouterr().err == "ValueError\n  File 1\n  File 2\n"
+    assert log.text == "ValueError\r  File 1\r  File 2\n"
