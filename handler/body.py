@@ -99,11 +99,14 @@ class SpooledBody:
         await self._written()
         loop = asyncio.get_running_loop()
         self._writing = loop.run_in_executor(None, self._write, parts)
+        # If the client goes, nobody asks how it ended: Python would report an error as lost.
+        self._writing.add_done_callback(lambda future: future.cancelled() or future.exception())
 
     async def _written(self) -> None:
         if self._writing is not None:
-            await asyncio.shield(self._writing)
-            self._writing = None
+            await asyncio.wait({self._writing})  # a caller that is cancelled leaves the write alone
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def _write(self, parts: list[bytes] | list[memoryview]) -> None:
         with self._busy:

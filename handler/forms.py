@@ -18,6 +18,10 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 # How much a thread is given at once: a hop costs more than parsing a small piece.
 _BATCH_SIZE = 524_288
+_PIECE_COSTS = 64  # bytes of memory, besides its own: a client may send very small ones
+# How much is searched at once of a body on disk whose files nobody but us is given. No more than
+# the threshold, so that what is to be on disk does not lie in a single piece.
+_WINDOW_PIECE = 262_144
 
 Form = tuple[QueryDict, MultiValueDict]
 
@@ -35,8 +39,7 @@ def parse_form(request: HttpRequest) -> Form:
     form, replaced = _begin(request)
     if replaced is not None:
         return replaced
-    size = _chunk_size(request)
-    _offer_windows(request, form)
+    size = _offer_windows(request, form) or _chunk_size(request)
     try:
         while not form.complete and (chunk := request.read(size)):
             form.feed(chunk)
@@ -71,7 +74,7 @@ async def aparse_form(request: HttpRequest) -> Form:
                 form.feed(chunk)
             elif not form.complete:
                 batch.append(chunk)
-                batched += len(chunk)
+                batched += len(chunk) + _PIECE_COSTS
                 if batched >= _BATCH_SIZE:
                     await in_thread(_feed_all, form, batch)
                     batch, batched = [], 0
@@ -129,21 +132,26 @@ def _begin(request: HttpRequest) -> tuple[MultiPartForm, Form | None]:
     return form, None
 
 
-def _offer_windows(request: HttpRequest, form: MultiPartForm) -> None:
-    """Where the body is in a file and nobody else wants the uploads, they can stay in that file."""
+def _offer_windows(request: HttpRequest, form: MultiPartForm) -> int:
+    """Where the body is in a file and nobody else wants the uploads, they can stay in that file.
+
+    Returns the size of the pieces that then are best; else 0.
+    """
     from penstock.handler.body import SpooledBody
-    from penstock.handler.uploads import SpooledUploadHandler
+    from penstock.handler.upload_handlers import SpooledUploadHandler
 
     body, handlers = request._stream, request.upload_handlers  # noqa: SLF001 - of this package
-    if (
+    if not (
         isinstance(body, SpooledBody)
         and body.rolled
         and hasattr(os, "preadv")  # not on Windows
         and len(handlers) == 1
         and type(handlers[0]) is SpooledUploadHandler
     ):
-        handlers[0].descriptor = body.fileno()
-        form.on_stored = handlers[0].stored_until
+        return 0
+    handlers[0].descriptor = body.fileno()
+    form.on_stored = handlers[0].stored_until
+    return min(_WINDOW_PIECE, max(_chunk_size(request), handlers[0].max_memory))
 
 
 def _chunk_size(request: HttpRequest) -> int:
@@ -153,7 +161,7 @@ def _chunk_size(request: HttpRequest) -> int:
 
 def _bytes_in_memory(request: HttpRequest) -> int:
     """How much can be fed before an upload handler may block."""
-    from penstock.handler.uploads import SpooledUploadHandler
+    from penstock.handler.upload_handlers import SpooledUploadHandler
 
     handlers = request.upload_handlers
     if all(type(handler) is SpooledUploadHandler for handler in handlers):

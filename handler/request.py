@@ -247,7 +247,7 @@ class HttpRequest(Connection):
         """What takes the files of a multipart form; may be set until the form is parsed."""
         handlers = self.__dict__.get("_upload_handlers")
         if handlers is None:
-            from penstock.handler.uploads import default_upload_handlers
+            from penstock.handler.upload_handlers import default_upload_handlers
 
             handlers = self._upload_handlers = default_upload_handlers(self)
         return handlers

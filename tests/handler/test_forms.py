@@ -30,7 +30,8 @@ from penstock.handler.exceptions import (
 )
 from penstock.handler.multipart_library import _find_library
 from penstock.handler.request import ASGIRequest
-from penstock.handler.uploads import FileUploadHandler, UploadedFile, safe_file_name
+from penstock.handler.upload_handlers import FileUploadHandler
+from penstock.handler.uploads import UploadedFile, safe_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
