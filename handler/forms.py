@@ -11,6 +11,8 @@ from penstock.handler.offloading import in_thread
 from penstock.handler.receiving import StreamBody
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from penstock.handler.multiparts import MultiPartForm
     from penstock.handler.request import HttpRequest
 
@@ -65,27 +67,37 @@ async def aparse_form(request: HttpRequest) -> Form:
     form, replaced = _begin(request) if in_memory else await in_thread(_begin, request)
     if replaced is not None:
         return replaced
+    chunks = request.astream()
     try:
-        batch: list[bytes] = []
-        received = batched = 0
-        async for chunk in request.astream():
-            received += len(chunk)
-            if received <= in_memory:
-                form.feed(chunk)
-            elif not form.complete:
-                batch.append(chunk)
-                batched += len(chunk) + _PIECE_COSTS
-                if batched >= _BATCH_SIZE:
-                    await in_thread(_feed_all, form, batch)
-                    batch, batched = [], 0
-            elif form.connection_reset:
-                break
-        if batch:
-            await in_thread(_feed_all, form, batch)
+        await _feed_stream(form, chunks, in_memory)
         return form.finish() if in_memory else await in_thread(form.finish)
     except BaseException:
         form.close()
         raise
+    finally:
+        await chunks.aclose()  # what an error has interrupted would be left to the loop
+
+
+async def _feed_stream(
+    form: MultiPartForm, chunks: AsyncGenerator[bytes, None], in_memory: int
+) -> None:
+    """Feed the first bytes at once, and what may have to wait for a disk in a thread."""
+    batch: list[bytes] = []
+    received = batched = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received <= in_memory:
+            form.feed(chunk)
+        elif not form.complete:
+            batch.append(chunk)
+            batched += len(chunk) + _PIECE_COSTS
+            if batched >= _BATCH_SIZE:
+                await in_thread(_feed_all, form, batch)
+                batch, batched = [], 0
+        elif form.connection_reset:
+            break
+    if batch:
+        await in_thread(_feed_all, form, batch)
 
 
 def _parse_and_keep(request: HttpRequest) -> Form:

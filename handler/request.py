@@ -19,7 +19,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.receiving import StreamBody, too_big
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from penstock.handler.config import HandlerConfig
     from penstock.handler.datastructures import MultiValueDict, QueryDict
@@ -217,7 +217,7 @@ class HttpRequest(Connection):
             return await in_thread(self.read, size)
         return self.read(size)
 
-    async def astream(self) -> AsyncIterator[bytes]:
+    async def astream(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body in parts, as they came or of ``chunk_size`` bytes."""
         stream = self._stream
         if isinstance(stream, StreamBody):
