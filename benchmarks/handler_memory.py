@@ -1,8 +1,8 @@
-"""Peak memory and time of large bodies; JSON on stdout: ``handler_memory.py CASE`` in a process.
+"""Peak memory of large bodies; JSON on stdout: ``handler_memory.py CASE`` in a process.
 
 CASE: ``file`` (download of 64 MiB from disk), ``stream`` (64 MiB of a sync iterator), ``upload``
 (multipart, 64 MiB), ``django-upload`` (the same through Django). The client takes and gives 64 KiB
-a message and keeps nothing. Times of uploads to compare are those of ``handler_uploads.py``.
+a message and keeps nothing. Their times: ``handler_uploads.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIZE, PART = 64 << 20, 65_536
-RUNS = 5
 BOUNDARY = b"----WebKitFormBoundaryQ2x1nA7vT0sLpR4e"  # as long as a browser's
 HEAD = (
     b"--" + BOUNDARY + b"\r\n"
@@ -137,16 +135,11 @@ def main() -> None:
         file.truncate(SIZE)
         app = penstock(views_of_penstock(file.name)) if name == case else django(views_of_django())
         size = asyncio.run(request(app, name, part_size))  # imports what is imported on demand
-        times = []
-        for _ in range(RUNS):
-            began = time.perf_counter()
-            assert size == asyncio.run(request(app, name, part_size))
-            times.append(time.perf_counter() - began)
         tracemalloc.start()
         assert size == asyncio.run(request(app, name, part_size))
         _, peak = tracemalloc.get_traced_memory()
     assert size == (SIZE if part_size is None else len(str(SIZE))), size
-    print(json.dumps({"peak_bytes": peak, "seconds": min(times)}))
+    print(json.dumps({"peak_bytes": peak}))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from penstock.handler import HttpResponse
 
 ROUNDS, QUICK_ROUNDS = 31, 11
 KIB = 1_024
-# What the view does, and the bytes in a message: uvicorn hands over 64 KiB or more.
+# What the view does, and the bytes in a message; asyncio reads 256 KiB at a time.
 CASES = (("size", 64 * KIB), ("size", 256 * KIB), ("read", 64 * KIB), ("move", 64 * KIB))
 
 

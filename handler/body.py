@@ -109,19 +109,22 @@ class SpooledBody:
             writing.result()
 
     def _write(self, parts: list[bytes] | list[memoryview]) -> None:
-        with self._busy:
-            if not self.closed:
-                if self._file is None:
-                    from tempfile import SpooledTemporaryFile
-
-                    self._file = SpooledTemporaryFile(  # noqa: SIM115
-                        buffering=0, dir=self._temp_dir
-                    )
-                    self._file.rollover()
-                _write_all(self._file.fileno(), parts)
+        try:
+            with self._busy:
+                if not self.closed:
+                    _write_all(self._on_disk(), parts)
+        finally:
             parts.clear()  # the executor holds on to its arguments for a moment
-        if self.closed:
-            self._close_file()
+            if self.closed:
+                self._close_file()
+
+    def _on_disk(self) -> int:
+        if self._file is None:
+            from tempfile import SpooledTemporaryFile
+
+            self._file = SpooledTemporaryFile(buffering=0, dir=self._temp_dir)  # noqa: SIM115
+            self._file.rollover()
+        return self._file.fileno()
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,15 @@ from multipart import MultipartError, PushMultipartParser  # type: ignore[import
 
 from penstock.handler import ASGIHandler, HandlerConfig, HttpResponse
 from penstock.handler.body import SpooledBody
-from penstock.handler.exceptions import MultiPartParserError, RequestDataTooBig, TooManyFilesSent
+from penstock.handler.exceptions import (
+    MultiPartParserError,
+    RequestDataTooBig,
+    StopUpload,
+    TooManyFilesSent,
+)
+from penstock.handler.receiving import StreamBody
 from penstock.handler.request import ASGIRequest
+from penstock.handler.upload_handlers import FileUploadHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -356,3 +365,51 @@ def test_no_room_for_a_path_of_its_own_is_an_error_and_the_upload_stays(tmp_path
     assert b"".join(file.chunks()) == content
     request.close()
     source.close()
+
+
+def streamed(*pieces: bytes, **settings: Any) -> tuple[Any, list[bytes]]:
+    """A request whose body arrives while it is read, and the pieces that were not asked for yet."""
+    waiting = list(pieces)
+
+    async def receive() -> dict[str, Any]:
+        body = waiting.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(waiting)}
+
+    config = HandlerConfig(**settings)
+    stream = StreamBody(receive, config, on_end=lambda: None, on_abort=lambda: None)
+    headers = [(b"content-type", MULTIPART.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    return ASGIRequest(scope, stream, config), waiting
+
+
+def test_a_form_that_fails_ends_the_iteration_over_the_body() -> None:
+    """Python would give the generator to the event loop, to end it in a task of its own."""
+    left: list[Any] = []
+
+    async def main() -> None:
+        sys.set_asyncgen_hooks(finalizer=left.append)
+        request, waiting = streamed(b"--xYz\r\nno head\r\n\r\n", b"x", b"x")
+        with pytest.raises(MultiPartParserError):
+            await request.aform()
+        assert waiting == [b"x", b"x"]
+
+    asyncio.run(main())
+    gc.collect()
+    assert left == []
+
+
+@pytest.mark.conformance("C096")
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_handler_that_stops_a_streamed_form_decides_about_the_rest(*, reset: bool) -> None:
+    class Stops(FileUploadHandler):
+        def new_file(self, *args: Any, **kwargs: Any) -> None:
+            raise StopUpload(connection_reset=reset)
+
+    async def main() -> None:
+        head = part('; name="f"; filename="a"', b"x" * 100)
+        request, waiting = streamed(head, *[b"x" * 600_000] * 9)
+        request.upload_handlers = [Stops()]
+        assert not await request.aform()
+        assert bool(waiting) is reset
+
+    asyncio.run(main())

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from penstock.handler.body import SpooledBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 async def fed(chunks: list[bytes], max_memory: int, **options: Any) -> SpooledBody:
@@ -174,6 +175,17 @@ def test_memory_is_bounded_by_the_threshold(size: int, threshold: int, most: int
         tracemalloc.stop()
 
 
+def test_a_body_on_disk_holds_no_memory() -> None:
+    asyncio.run(fed([b"x" * 1_000] * 2, 10)).close()
+    chunks = [b"x" * 1_000] * 5_000
+    tracemalloc.start()
+    try:
+        with asyncio.run(fed(chunks, 2_000_000)):
+            assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_reading_before_the_end_is_an_error() -> None:
     async def main() -> None:
         body = SpooledBody(10)
@@ -187,20 +199,44 @@ def test_reading_before_the_end_is_an_error() -> None:
 
 @pytest.mark.parametrize("waiting", [False, True])
 def test_a_body_that_is_given_up_while_it_is_written_leaves_no_file(
-    tmp_path: Path, *, waiting: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waiting: bool
 ) -> None:
-    async def main() -> None:
-        body = SpooledBody(10, str(tmp_path))
-        await body.feed(b"x" * 10_000_000)
-        if waiting:
-            task = asyncio.create_task(body.finish())
-            await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait({task})  # not cancelled, if the thread was done already
-        body.close()
+    """The thread closes the file, when it has written; until then nobody waits for it."""
+    writing, go_on = threading.Event(), threading.Event()
+    write = os.write
 
-    asyncio.run(main())
-    assert list(tmp_path.iterdir()) == []
+    def held(descriptor: int, data: Any) -> int:
+        if len(data) > 200_000:
+            writing.set()
+            go_on.wait(30)
+        return write(descriptor, data)
+
+    async def main() -> SpooledBody:
+        body = SpooledBody(10, str(tmp_path))
+        await body.feed(b"x" * 11)
+        await body.feed(b"x" * 250_000)
+        task = asyncio.create_task(body.finish())
+        await asyncio.to_thread(writing.wait, 30)
+        if waiting:
+            task.cancel()
+            await asyncio.wait({task})
+        body.close()
+        go_on.set()
+        await asyncio.wait({task})
+        return body
+
+    monkeypatch.setattr(os, "write", held)
+    body = asyncio.run(main())  # which waits for the threads at its end
+    assert body.closed
+    assert [link for link in open_links() if link.startswith(str(tmp_path))] == []
+
+
+def open_links() -> list[str]:
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists them
+            found.append(str(descriptor.readlink()))
+    return found
 
 
 def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
