@@ -11,13 +11,11 @@ from typing import IO, TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# How much is collected before a thread writes it: a hop costs more than a small write.
-_WRITE_SIZE = 524_288
-# How much may be in memory beyond the threshold, counting what is being written.
-_AHEAD = 786_432
-# Parts that are smaller together are joined: each has its price in memory, and in a write.
+# Of the memory of two buffers: one is filled while a thread writes the other. Half the threshold
+# each, within these limits: a hop to the thread costs as much as writing a quarter of a mebibyte.
+_SMALLEST_BUFFER, _LARGEST_BUFFER = 262_144, 1_310_720
+# Parts that are smaller together are joined: each has its price in memory.
 _SMALL = 4_096
-_MOST_PARTS_OF_A_WRITE = 1_024  # IOV_MAX, of Linux and of the BSDs
 
 
 class SpooledBody:
@@ -25,16 +23,19 @@ class SpooledBody:
 
     Up to ``max_memory`` bytes stay in memory, and a body of one message is never copied. More goes
     to a ``tempfile.SpooledTemporaryFile`` in ``temp_dir``, written in a thread while more is
-    received, as it came; memory is bounded by the threshold, three quarters of a mebibyte and one
+    received. Memory is bounded by the threshold (or half a mebibyte, if that is more) and one
     message.
     """
 
     def __init__(self, max_memory: int, temp_dir: str | None = None) -> None:
         self._max_memory = max_memory
         self._temp_dir = temp_dir
-        self._pending: list[bytes] = []
-        self._pending_size = 0
-        self._written_size = 0
+        self._parts: list[bytes] = []
+        # Buffers that are kept, not the messages: memory that is freed by the mebibyte goes back
+        # to the system, and is paid for page by page when the next messages come.
+        self._buffer = bytearray()
+        self._spare = bytearray()
+        self._filled = 0
         self._file: IO[bytes] | None = None
         self.size = 0
         self._writing: asyncio.Future[None] | None = None
@@ -46,63 +47,84 @@ class SpooledBody:
         """Take the next part of the body. A failure to write shows in one of the next calls."""
         if not chunk:
             return
-        if self._pending and len(self._pending[-1]) + len(chunk) <= _SMALL:
-            self._pending[-1] += chunk
-        else:
-            self._pending.append(chunk)
-        self._pending_size += len(chunk)
         self.size += len(chunk)
-        if self.size <= self._max_memory:
+        if self.rolled:
+            await self._feed_file(chunk)
             return
-        in_memory = self.size - self._written_size
-        if self._writing is not None and (
-            self._writing.done() or in_memory >= self._max_memory + _AHEAD
-        ):
+        if self._parts and len(self._parts[-1]) + len(chunk) <= _SMALL:
+            self._parts[-1] += chunk
+        else:
+            self._parts.append(chunk)
+        if self.size > self._max_memory:
+            self.rolled = True
+            parts, self._parts = self._parts, []
+            await self._write_in_thread(parts)
+            await self._written()  # before there are buffers, so that memory is not held twice
+
+    async def _feed_file(self, chunk: bytes) -> None:
+        if not self._buffer:
+            size = min(max(_SMALLEST_BUFFER, self._max_memory // 2), _LARGEST_BUFFER)
+            self._buffer, self._spare = bytearray(size), bytearray(size)
+        end = self._filled + len(chunk)
+        if end > len(self._buffer):
+            await self._write_buffer()
+            end = len(chunk)
+        if end > len(self._buffer):
+            await self._write_in_thread([chunk])
             await self._written()
-        if self._writing is None and (not self.rolled or self._pending_size >= _WRITE_SIZE):
-            self._write_in_thread()
+        else:
+            self._buffer[self._filled : end] = chunk
+            self._filled = end
 
     async def finish(self) -> None:
         """End the body; it is read from its start."""
         if not self.rolled:
-            self._file = io.BytesIO(b"".join(self._pending))
-            self._pending = []
+            self._file = io.BytesIO(b"".join(self._parts))
+            self._parts = []
             return
+        await self._write_buffer()
         await self._written()
-        if self._pending:
-            self._write_in_thread()
-            await self._written()
+        self._buffer = self._spare = bytearray()
         file = self._opened()
         file.seek(0)
         self._file = io.BufferedReader(file)  # type: ignore[type-var]  # it reads like a raw file
 
-    def _write_in_thread(self) -> None:
-        self.rolled = True
-        chunks, self._pending, self._pending_size = self._pending, [], 0
+    async def _write_buffer(self) -> None:
+        if self._filled:
+            await self._write_in_thread([memoryview(self._buffer)[: self._filled]])
+            self._buffer, self._spare, self._filled = self._spare, self._buffer, 0
+
+    async def _write_in_thread(self, parts: list[bytes] | list[memoryview]) -> None:
+        """Begin to write, after what is being written."""
+        await self._written()
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(None, self._write, chunks)
+        self._writing = loop.run_in_executor(None, self._write, parts)
+        # If the client goes, nobody asks how it ended: Python would report an error as lost.
+        self._writing.add_done_callback(lambda future: future.cancelled() or future.exception())
 
     async def _written(self) -> None:
-        """Wait for the thread: there is one write at a time."""
         if self._writing is not None:
-            await asyncio.shield(self._writing)
-            self._writing = None
-            self._written_size = self.size - self._pending_size
+            await asyncio.wait({self._writing})  # a caller that is cancelled leaves the write alone
+            writing, self._writing = self._writing, None
+            writing.result()
 
-    def _write(self, chunks: list[bytes]) -> None:
-        with self._busy:
-            if not self.closed:
-                if self._file is None:
-                    from tempfile import SpooledTemporaryFile
+    def _write(self, parts: list[bytes] | list[memoryview]) -> None:
+        try:
+            with self._busy:
+                if not self.closed:
+                    _write_all(self._on_disk(), parts)
+        finally:
+            parts.clear()  # the executor holds on to its arguments for a moment
+            if self.closed:
+                self._close_file()
 
-                    self._file = SpooledTemporaryFile(  # noqa: SIM115
-                        buffering=0, dir=self._temp_dir
-                    )
-                    self._file.rollover()
-                _write_all(self._file.fileno(), chunks)
-            chunks.clear()  # the executor holds on to its arguments for a moment
-        if self.closed:
-            self._close_file()
+    def _on_disk(self) -> int:
+        if self._file is None:
+            from tempfile import SpooledTemporaryFile
+
+            self._file = SpooledTemporaryFile(buffering=0, dir=self._temp_dir)  # noqa: SIM115
+            self._file.rollover()
+        return self._file.fileno()
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
@@ -167,7 +189,7 @@ class SpooledBody:
         If a thread is writing just now, it closes the file when it has written.
         """
         self.closed = True
-        self._pending = []
+        self._parts = []
         if self._busy.acquire(blocking=False):
             self._busy.release()
             self._close_file()
@@ -183,13 +205,8 @@ class SpooledBody:
         self.close()
 
 
-def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
-    """Write at the position, with as few calls as can be and without a copy."""
-    for start in range(0, len(chunks), _MOST_PARTS_OF_A_WRITE):
-        group = chunks[start : start + _MOST_PARTS_OF_A_WRITE]
-        written = os.writev(descriptor, group) if hasattr(os, "writev") else 0  # not on Windows
-        for chunk in group:
-            rest = memoryview(chunk)[written:]
-            written = max(0, written - len(chunk))
-            while rest:  # a disk that is nearly full takes less than it is given
-                rest = rest[os.write(descriptor, rest) :]
+def _write_all(descriptor: int, parts: Sequence[bytes | memoryview]) -> None:
+    for part in parts:
+        rest = memoryview(part)
+        while rest:  # a disk that is nearly full takes less than it is given
+            rest = rest[os.write(descriptor, rest) :]

@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
+_PIECE = 65_536  # so that comparing takes no more memory than this
+
+
+def is_in_file(data: memoryview, descriptor: int, start: int) -> bool:
+    """Whether the file has the same bytes there."""
+    for offset in range(0, len(data), _PIECE):
+        piece = data[offset : offset + _PIECE]
+        if os.pread(descriptor, len(piece), start + offset) != piece:
+            return False
+    return True
+
+
 class FileWindow(io.RawIOBase):
     """``size`` bytes of a file from ``start`` on, read-only, without a position in that file.
 

@@ -11,6 +11,8 @@ from penstock.handler.offloading import in_thread
 from penstock.handler.receiving import StreamBody
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from penstock.handler.multiparts import MultiPartForm
     from penstock.handler.request import HttpRequest
 
@@ -18,6 +20,10 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 # How much a thread is given at once: a hop costs more than parsing a small piece.
 _BATCH_SIZE = 524_288
+_PIECE_COSTS = 64  # bytes of memory, besides its own: a client may send very small ones
+# How much is searched at once of a body on disk whose files nobody but us is given. No more than
+# the threshold, so that what is to be on disk does not lie in a single piece.
+_WINDOW_PIECE = 262_144
 
 Form = tuple[QueryDict, MultiValueDict]
 
@@ -35,8 +41,7 @@ def parse_form(request: HttpRequest) -> Form:
     form, replaced = _begin(request)
     if replaced is not None:
         return replaced
-    size = _chunk_size(request)
-    _offer_windows(request, form)
+    size = _offer_windows(request, form) or _chunk_size(request)
     try:
         while not form.complete and (chunk := request.read(size)):
             form.feed(chunk)
@@ -62,27 +67,37 @@ async def aparse_form(request: HttpRequest) -> Form:
     form, replaced = _begin(request) if in_memory else await in_thread(_begin, request)
     if replaced is not None:
         return replaced
+    chunks = request.astream()
     try:
-        batch: list[bytes] = []
-        received = batched = 0
-        async for chunk in request.astream():
-            received += len(chunk)
-            if received <= in_memory:
-                form.feed(chunk)
-            elif not form.complete:
-                batch.append(chunk)
-                batched += len(chunk)
-                if batched >= _BATCH_SIZE:
-                    await in_thread(_feed_all, form, batch)
-                    batch, batched = [], 0
-            elif form.connection_reset:
-                break
-        if batch:
-            await in_thread(_feed_all, form, batch)
+        await _feed_stream(form, chunks, in_memory)
         return form.finish() if in_memory else await in_thread(form.finish)
     except BaseException:
         form.close()
         raise
+    finally:
+        await chunks.aclose()  # what an error has interrupted would be left to the loop
+
+
+async def _feed_stream(
+    form: MultiPartForm, chunks: AsyncGenerator[bytes, None], in_memory: int
+) -> None:
+    """Feed the first bytes at once, and what may have to wait for a disk in a thread."""
+    batch: list[bytes] = []
+    received = batched = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received <= in_memory:
+            form.feed(chunk)
+        elif not form.complete:
+            batch.append(chunk)
+            batched += len(chunk) + _PIECE_COSTS
+            if batched >= _BATCH_SIZE:
+                await in_thread(_feed_all, form, batch)
+                batch, batched = [], 0
+        elif form.connection_reset:
+            break
+    if batch:
+        await in_thread(_feed_all, form, batch)
 
 
 def _parse_and_keep(request: HttpRequest) -> Form:
@@ -129,21 +144,26 @@ def _begin(request: HttpRequest) -> tuple[MultiPartForm, Form | None]:
     return form, None
 
 
-def _offer_windows(request: HttpRequest, form: MultiPartForm) -> None:
-    """Where the body is in a file and nobody else wants the uploads, they can stay in that file."""
+def _offer_windows(request: HttpRequest, form: MultiPartForm) -> int:
+    """Where the body is in a file and nobody else wants the uploads, they can stay in that file.
+
+    Returns the size of the pieces that then are best; else 0.
+    """
     from penstock.handler.body import SpooledBody
-    from penstock.handler.uploads import SpooledUploadHandler
+    from penstock.handler.upload_handlers import SpooledUploadHandler
 
     body, handlers = request._stream, request.upload_handlers  # noqa: SLF001 - of this package
-    if (
+    if not (
         isinstance(body, SpooledBody)
         and body.rolled
         and hasattr(os, "preadv")  # not on Windows
         and len(handlers) == 1
         and type(handlers[0]) is SpooledUploadHandler
     ):
-        handlers[0].descriptor = body.fileno()
-        form.on_stored = handlers[0].stored_until
+        return 0
+    handlers[0].descriptor = body.fileno()
+    form.on_stored = handlers[0].stored_until
+    return min(_WINDOW_PIECE, max(_chunk_size(request), handlers[0].max_memory))
 
 
 def _chunk_size(request: HttpRequest) -> int:
@@ -153,7 +173,7 @@ def _chunk_size(request: HttpRequest) -> int:
 
 def _bytes_in_memory(request: HttpRequest) -> int:
     """How much can be fed before an upload handler may block."""
-    from penstock.handler.uploads import SpooledUploadHandler
+    from penstock.handler.upload_handlers import SpooledUploadHandler
 
     handlers = request.upload_handlers
     if all(type(handler) is SpooledUploadHandler for handler in handlers):

@@ -83,11 +83,14 @@ class JsonResponse(HttpResponse):
     """A response with ``data`` as JSON, in the spelling of ``json.dumps``.
 
     ``safe`` refuses anything but a dict at the top. ``encoder`` and ``json_dumps_params`` go to
-    ``json.dumps``. ``fast=True`` uses orjson or msgspec where one is installed: no spaces, UTF-8
-    unescaped, dates in their spelling, and NaN as null; without either it makes no difference.
+    ``json.dumps``. ``fast=True`` uses orjson where it is installed: no spaces, UTF-8 unescaped,
+    1e-7 for 1e-07, and NaN and Infinity as null; all else is the same. What orjson refuses (keys
+    that are no str, integers of more than 64 bits, lone surrogates, subclasses of float and tuple,
+    more than 254 levels) is written without it.
 
     Raises: TypeError for what is no dict, with ``safe``, and for what no encoder knows; ValueError
-    for NaN and Infinity, which JSON does not have (``{"allow_nan": True}`` allows them).
+    for NaN and Infinity, which JSON does not have (``{"allow_nan": True}`` allows them; with
+    ``fast`` see above).
     """
 
     def __init__(
@@ -130,14 +133,16 @@ def _fast_encoder() -> Callable[[Any], str | bytes]:
 
 def _find_fast_encoder() -> Callable[[Any], str | bytes]:
     try:
-        import orjson  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        pass
-    else:
-        options = orjson.OPT_NON_STR_KEYS
-        return lambda data: orjson.dumps(data, _ENCODER.default, options)  # type: ignore[no-any-return, unused-ignore]
-    try:
-        import msgspec.json
+        import orjson
     except ImportError:
         return _ENCODER.encode
-    return msgspec.json.Encoder(enc_hook=_ENCODER.default).encode
+    # Left to us, so that there is one spelling of a time, and no field is left out.
+    options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+    def encode(data: Any) -> str | bytes:
+        try:
+            return orjson.dumps(data, _ENCODER.default, options)
+        except TypeError:
+            return _ENCODER.encode(data)  # which can do more, and says better what is wrong
+
+    return encode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,11 @@ from penstock.handler.exceptions import (
     MultiPartParserError,
     RequestDataTooBig,
     SkipFile,
-    StopFutureHandlers,
     StopUpload,
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from penstock.handler.form_parts import FormField, FormFile
 from penstock.handler.multipart_library import multipart_library
 from penstock.handler.negotiation import parse_header_parameters
 from penstock.handler.uploads import safe_file_name
@@ -79,7 +78,7 @@ class MultiPartForm:
         self._field_count = 0
         self._file_count = 0
         self._field_bytes = 0
-        self._part: _Field | _File | None = None
+        self._part: FormField | FormFile | None = None
         # Told, after a piece, where in the body the data ends that a file has got so far.
         self.on_stored: Callable[[int], None] | None = None
 
@@ -103,7 +102,7 @@ class MultiPartForm:
             self._fed += len(chunk)
             part = self._part
             self._skipping = False
-            if inside and isinstance(part, _File):
+            if inside and isinstance(part, FormFile):
                 self._skipping = part.is_unmeasured
                 if part.is_verbatim and self.on_stored is not None:
                     self.on_stored(self._fed)
@@ -155,9 +154,9 @@ class MultiPartForm:
 
     def _take(self, data: bytes) -> None:
         part = self._part
-        if isinstance(part, _Field):
+        if isinstance(part, FormField):
             self._count_field_bytes(len(data))
-            part.pieces.append(data)
+            part.content += data
         elif part is not None:
             try:
                 part.write(data)
@@ -173,7 +172,7 @@ class MultiPartForm:
                 "(data_upload_max_memory_size)"
             )
 
-    def _start_part(self, segment: Any) -> _Field | _File | None:
+    def _start_part(self, segment: Any) -> FormField | FormFile | None:
         headers = dict(segment.headerlist)
         disposition = headers["Content-Disposition"]
         name, filename = segment.name, segment.filename
@@ -198,11 +197,11 @@ class MultiPartForm:
                 f"form: expected at most {limit} fields (data_upload_max_number_fields)"
             )
         self._count_field_bytes(len(name) + 2)  # as in the urlencoded form: "&" and "="
-        return _Field(name, base64=base64)
+        return FormField(name, base64=base64)
 
     def _start_file(
         self, name: str, filename: str, headers: dict[str, str], *, base64: bool
-    ) -> _File | None:
+    ) -> FormFile | None:
         self._file_count += 1
         limit = self._config.data_upload_max_number_files
         if limit is not None and self._file_count > limit:
@@ -214,7 +213,7 @@ class MultiPartForm:
             return None
         content_type, extra = parse_header_parameters(headers.get("Content-Type", ""))
         length = headers.get("Content-Length", "")
-        file = _File(name, base64=base64, unmeasured=not length)
+        file = FormFile(name, base64=base64, unmeasured=not length)
         self._part = file
         facts = (
             name,
@@ -233,7 +232,7 @@ class MultiPartForm:
 
     def _end_part(self) -> None:
         part, self._part = self._part, None
-        if isinstance(part, _Field):
+        if isinstance(part, FormField):
             self.fields.appendlist(part.name, part.value().decode(self._encoding, "replace"))
         elif part is not None:
             finished = part.finish()
@@ -242,96 +241,8 @@ class MultiPartForm:
 
     def _close_part(self) -> None:
         part, self._part = self._part, None
-        if isinstance(part, _File):
+        if isinstance(part, FormFile):
             part.interrupt()
 
     def _text(self, text: str) -> str:
         return text.encode("latin-1").decode(self._encoding, "replace")
-
-
-class _Field:
-    """The value of a field, as it arrives."""
-
-    def __init__(self, name: str, *, base64: bool) -> None:
-        self.name = name
-        self.pieces: list[bytes] = []
-        self._base64 = base64
-
-    def value(self) -> bytes:
-        raw = b"".join(self.pieces)
-        if not self._base64:
-            return raw
-        try:
-            return binascii.a2b_base64(b"".join(raw.split()), strict_mode=True)
-        except binascii.Error:
-            return raw
-
-
-class _File:
-    """A file on its way through the upload handlers that want it."""
-
-    def __init__(self, name: str, *, base64: bool, unmeasured: bool) -> None:
-        self.name = name
-        self.is_unmeasured = unmeasured
-        self._handlers: list[Any] = []
-        self._positions: list[int] = []
-        self._decoder = _Base64Decoder() if base64 else None
-        self.is_verbatim = not base64
-
-    def start(self, handlers: Sequence[Any], facts: tuple[Any, ...]) -> None:
-        for handler in handlers:
-            self._handlers.append(handler)
-            self._positions.append(0)
-            try:
-                handler.new_file(*facts)
-            except StopFutureHandlers:
-                return
-
-    def write(self, data: bytes) -> None:
-        if self._decoder is not None:
-            data = self._decoder.decode(data)
-        passed_on: bytes | None = data
-        for index, handler in enumerate(self._handlers):
-            if not passed_on:
-                return
-            count = len(passed_on)
-            passed_on = handler.receive_data_chunk(passed_on, self._positions[index])
-            self._positions[index] += count
-
-    def finish(self) -> Any:
-        if self._decoder is not None:
-            self._decoder.finish()
-        for handler, size in zip(self._handlers, self._positions, strict=True):
-            file = handler.file_complete(size)
-            if file:
-                return file
-        return None
-
-    def interrupt(self) -> None:
-        for handler in self._handlers:
-            handler.upload_interrupted()
-
-
-class _Base64Decoder:
-    """Decodes base64 in pieces, of which each may end anywhere."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._padded = False
-
-    def decode(self, data: bytes) -> bytes:
-        data = self._rest + b"".join(data.split())
-        whole = len(data) // 4 * 4
-        data, self._rest = data[:whole], data[whole:]
-        if data and self._padded:
-            raise MultiPartParserError("base64 data goes on after its padding")
-        try:
-            decoded = binascii.a2b_base64(data, strict_mode=True)
-        except binascii.Error as error:
-            raise MultiPartParserError(f"base64 data of a file: {error}") from None
-        self._padded = data.endswith(b"=")
-        return decoded
-
-    def finish(self) -> None:
-        if self._rest:
-            raise MultiPartParserError("base64 data of a file is cut short")

@@ -19,7 +19,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.receiving import StreamBody, too_big
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from penstock.handler.config import HandlerConfig
     from penstock.handler.datastructures import MultiValueDict, QueryDict
@@ -217,7 +217,7 @@ class HttpRequest(Connection):
             return await in_thread(self.read, size)
         return self.read(size)
 
-    async def astream(self) -> AsyncIterator[bytes]:
+    async def astream(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body in parts, as they came or of ``chunk_size`` bytes."""
         stream = self._stream
         if isinstance(stream, StreamBody):
@@ -247,7 +247,7 @@ class HttpRequest(Connection):
         """What takes the files of a multipart form; may be set until the form is parsed."""
         handlers = self.__dict__.get("_upload_handlers")
         if handlers is None:
-            from penstock.handler.uploads import default_upload_handlers
+            from penstock.handler.upload_handlers import default_upload_handlers
 
             handlers = self._upload_handlers = default_upload_handlers(self)
         return handlers

@@ -1,22 +1,19 @@
-"""Uploaded files, and the handlers that take their bytes while a form is parsed."""
+"""An uploaded file, as a view gets it, and its name."""
 
 from __future__ import annotations
 
 import io
-import os
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from penstock.handler.exceptions import StopFutureHandlers
 from penstock.handler.file_window import FileWindow
 from penstock.handler.offloading import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from penstock.handler.config import HandlerConfig
-
 _CHUNK_SIZE = 65_536
+_COPY_SIZE = 262_144
 _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 32
 
@@ -74,10 +71,14 @@ class UploadedFile:
         window = self.file
         if isinstance(getattr(window, "raw", None), FileWindow):
             position = window.tell()
-            file = _new_file(self.name, self._temp_dir)
-            for chunk in self.chunks():
-                file.write(chunk)
-            file.flush()
+            file = new_upload_file(self.name, self._temp_dir)
+            try:
+                for chunk in self.chunks(_COPY_SIZE):
+                    file.write(chunk)
+                file.flush()
+            except BaseException:
+                close_anyhow(file)
+                raise
             window.close()
             file.seek(position)
             self.file = file
@@ -196,172 +197,17 @@ def _split_extension(name: str) -> tuple[str, str]:
     return (stem, dot + extension) if stem else (name, "")
 
 
-def _new_file(name: str | None, temp_dir: str | None) -> IO[bytes]:
+def new_upload_file(name: str | None, temp_dir: str | None) -> IO[bytes]:
+    """Return a temporary file with a path, with the client's extension if it is a plain one."""
     from tempfile import NamedTemporaryFile
 
-    extension = _split_extension(name or "")[1][:_LONGEST_SUFFIX]
+    extension = _split_extension(name or "")[1]
+    if len(extension) > _LONGEST_SUFFIX or not (extension[1:].isalnum() and extension.isascii()):
+        extension = ""  # paths end up in commands
     return NamedTemporaryFile(suffix=f".upload{extension}", dir=temp_dir)
 
 
-class _HasConfig(Protocol):
-    config: HandlerConfig
-
-
-class FileUploadHandler:
-    """The base of upload handlers: each file goes through the list of them, part by part.
-
-    ``receive_data_chunk`` returns what the next handler gets, or None for nothing;
-    ``file_complete`` returns the file to put into ``FILES``, or None. ``StopUpload``, ``SkipFile``
-    and (in ``new_file``) ``StopFutureHandlers`` may be raised. They may block: async code runs them
-    in a thread.
-    """
-
-    chunk_size = _CHUNK_SIZE
-    """The most that ``receive_data_chunk`` gets at once; the smallest of the list counts."""
-
-    file_name: str | None = None
-    field_name: str | None = None
-    content_type: str | None = None
-    content_length: int | None = None
-    charset: str | None = None
-    content_type_extra: dict[str, str] | None = None
-
-    def __init__(self, request: Any = None) -> None:
-        self.request = request
-
-    def handle_raw_input(
-        self,
-        input_data: Any,
-        META: Any,  # noqa: N803 - Django's name
-        content_length: int,
-        boundary: bytes,
-        encoding: str | None = None,
-    ) -> tuple[Any, Any] | None:
-        """Parse the whole body instead of the parser, and return POST and FILES; or None."""
-        return None
-
-    def new_file(
-        self,
-        field_name: str,
-        file_name: str,
-        content_type: str,
-        content_length: int | None,
-        charset: str | None = None,
-        content_type_extra: dict[str, str] | None = None,
-    ) -> None:
-        """A file begins. Everything about it is the client's word."""
-        self.field_name = field_name
-        self.file_name = file_name
-        self.content_type = content_type
-        self.content_length = content_length
-        self.charset = charset
-        self.content_type_extra = content_type_extra
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
-        """Take bytes of the file; ``start`` is their position."""
-        raise NotImplementedError(f"{type(self).__name__}.receive_data_chunk")
-
-    def file_complete(self, file_size: int) -> Any:
-        """The file has ended."""
-        raise NotImplementedError(f"{type(self).__name__}.file_complete")
-
-    def upload_complete(self) -> None:
-        """The form has ended."""
-
-    def upload_interrupted(self) -> None:
-        """The form ended in the middle of a file: clean up."""
-
-
-class SpooledUploadHandler(FileUploadHandler):
-    """Keeps each file in memory up to ``max_memory`` bytes, beyond that in a temporary file.
-
-    Where the body itself is on disk, ``descriptor`` is that file's, and a large upload becomes a
-    window on it: nothing is written twice.
-    """
-
-    descriptor: int | None = None
-
-    def __init__(
-        self, request: Any = None, max_memory: int = 2_621_440, temp_dir: str | None = None
-    ) -> None:
-        super().__init__(request)
-        self.max_memory = max_memory
-        self.temp_dir = temp_dir
-        self.file: IO[bytes] | None = None
-        self._start: int | None = None
-        self._received = 0
-
-    def new_file(self, *args: Any, **kwargs: Any) -> None:
-        """Begin in memory; handlers further down see nothing of the file."""
-        super().new_file(*args, **kwargs)
-        self.file = io.BytesIO()
-        self._start = None
-        self._received = 0
-        raise StopFutureHandlers
-
-    def stored_until(self, end: int) -> None:
-        """What was received so far ends at this position of the body's file: believed if so.
-
-        From then on nothing is kept here.
-        """
-        if isinstance(self.file, io.BytesIO) and self.descriptor is not None:
-            start, held = end - self._received, self.file.getbuffer()
-            if held and held == os.pread(self.descriptor, len(held), start):
-                self._start, self.file = start, None
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Write, to disk from the threshold on."""
-        self._received = start + len(raw_data)
-        if self.file is not None:
-            # The first piece waits for ``stored_until`` to say that no file is needed.
-            if self.descriptor is None or start:
-                self._keep_on_disk_if_large()
-            self.file.write(raw_data)
-
-    def _keep_on_disk_if_large(self) -> None:
-        if isinstance(self.file, io.BytesIO) and self._received > self.max_memory:
-            held, self.file = self.file, _new_file(self.file_name, self.temp_dir)
-            self.file.write(held.getbuffer())
-
-    def file_complete(self, file_size: int) -> UploadedFile | None:
-        """The file, at its start."""
-        self._keep_on_disk_if_large()
-        file = self._stored(file_size) if self.file is None else self.file
-        self.file = None
-        file.seek(0)
-        upload = UploadedFile(
-            file,
-            self.file_name,
-            self.content_type or "",
-            file_size,
-            self.charset,
-            self.content_type_extra,
-            self.field_name,
-        )
-        upload._temp_dir = self.temp_dir  # noqa: SLF001 - of this module
-        return upload
-
-    def _stored(self, size: int) -> IO[bytes]:
-        if self.descriptor is None or self._start is None:
-            raise ValueError("file_complete without new_file before it")
-        window = io.BufferedReader(FileWindow(self.descriptor, self._start, size))
-        if size > self.max_memory:
-            return window
-        with window:
-            return io.BytesIO(window.read())
-
-    def upload_interrupted(self) -> None:
-        """Remove the file that is not complete."""
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-
-
-def default_upload_handlers(request: _HasConfig) -> list[FileUploadHandler]:
-    """Return what takes the files of a request that has no upload handlers of its own."""
-    config = request.config
-    return [
-        SpooledUploadHandler(
-            request, config.file_upload_max_memory_size, config.file_upload_temp_dir
-        )
-    ]
+def close_anyhow(file: IO[bytes]) -> None:
+    """Close a file that is given up: that its last bytes cannot be written does not matter."""
+    with suppress(OSError):
+        file.close()

@@ -28,9 +28,11 @@ from penstock.handler.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from penstock.handler.file_window import is_in_file
 from penstock.handler.multipart_library import _find_library
 from penstock.handler.request import ASGIRequest
-from penstock.handler.uploads import FileUploadHandler, UploadedFile, safe_file_name
+from penstock.handler.upload_handlers import FileUploadHandler
+from penstock.handler.uploads import UploadedFile, safe_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -389,6 +391,21 @@ def test_large_uploads_are_on_disk(read: Read, *, rolled: bool) -> None:
         source.close()
 
 
+def test_what_is_not_in_the_bodys_file_is_not_taken_for_stored(tmp_path: Path) -> None:
+    content = os.urandom(200_000)
+    path = tmp_path / "body"
+    path.write_bytes(b"head" + content)
+    with path.open("rb") as file:
+        held = memoryview(content)
+        assert is_in_file(held, file.fileno(), 4)
+        assert not is_in_file(held, file.fileno(), 3)
+        assert not is_in_file(held[:100], file.fileno(), 199_950)
+        for at in (0, 65_535, 65_536, 199_999):
+            other = bytearray(content)
+            other[at] ^= 1
+            assert not is_in_file(memoryview(other), file.fileno(), 4)
+
+
 def test_an_upload_that_was_moved_away_can_be_closed(tmp_path: Path) -> None:
     request = request_of(whole(part("f", b"x" * 100, "a")), file_upload_max_memory_size=10)
     Path(request.FILES["f"].temporary_file_path()).rename(tmp_path / "kept")
@@ -609,6 +626,8 @@ def test_a_large_file_of_a_body_on_disk_is_written_once(
     assert file.read(10) == content[:10]
     assert file.seek(-3, os.SEEK_END) == 199_997
     assert file.read() == content[-3:]
+    assert file.seek(300_000) == 300_000
+    assert file.read(10) == b""
     assert file.seek(1000) == 1000
     assert next(iter(file.chunks(300))) == content[:300]
     file.seek(1000)

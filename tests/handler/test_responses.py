@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import enum
-import json
 import logging
-import uuid
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +11,6 @@ import pytest
 
 from penstock.handler.base_response import HttpResponseBase, default_charset
 from penstock.handler.exceptions import DisallowedRedirect
-from penstock.handler.json_response import JsonResponse
 from penstock.handler.response import (
     HttpResponse,
     HttpResponseNotAllowed,
@@ -367,96 +360,3 @@ def test_304_405_416_and_repr() -> None:
         repr(HttpResponseNotFound(content_type="a/b"))
         == '<HttpResponseNotFound status_code=404, "a/b">'
     )
-
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Number(enum.IntEnum):
-    ONE = 1
-
-
-@dataclasses.dataclass
-class Point:
-    x: int
-    colour: Colour
-
-
-@pytest.mark.conformance("C134")
-def test_json_of_more_types_than_json_has() -> None:
-    data = {
-        "datetime": datetime(2026, 1, 2, 3, 4, 5, 678_999, UTC),
-        "naive": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001
-        "date": date(2026, 1, 2),
-        "time": time(3, 4, 5, 678_999),
-        "delta": timedelta(days=-1, hours=2),
-        "decimal": Decimal("1.20"),
-        "uuid": uuid.UUID(int=1),
-        "enum": Colour.RED,
-        "int": Number.ONE,
-        "set": {1},
-        "tuple": (1, 2),
-        "point": Point(1, Colour.RED),
-        "é": "ü",
-    }
-    response = JsonResponse(data)
-    assert response["Content-Type"] == "application/json"
-    assert json.loads(response.content) == {
-        "datetime": "2026-01-02T03:04:05.678Z",
-        "naive": "2026-01-02T03:04:05",
-        "date": "2026-01-02",
-        "time": "03:04:05.678",
-        "delta": "-P0DT22H00M00S",
-        "decimal": "1.20",
-        "uuid": "00000000-0000-0000-0000-000000000001",
-        "enum": "red",
-        "int": 1,
-        "set": [1],
-        "tuple": [1, 2],
-        "point": {"x": 1, "colour": "red"},
-        "é": "ü",
-    }
-
-
-@pytest.mark.conformance("C134")
-def test_what_json_refuses() -> None:
-    with pytest.raises(TypeError, match="expected a dict, got list"):
-        JsonResponse([1])
-    assert JsonResponse([1], safe=False).content == b"[1]"
-    for wrong in (b"x", bytearray(b"x"), object()):
-        with pytest.raises(TypeError):
-            JsonResponse({"a": wrong})
-    for number in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="JSON compliant"):
-            JsonResponse({"a": number})
-    with pytest.raises(ValueError, match="offset"):
-        JsonResponse({"a": time(1, tzinfo=UTC)})
-
-
-@pytest.mark.conformance("C134")
-def test_json_text_is_that_of_json_dumps_and_its_parameters_are_honoured() -> None:
-    data = {"b": [1, 2.5, None, True], "a": "é"}
-    assert JsonResponse(data).content == json.dumps(data).encode()
-    params = {"indent": 2, "sort_keys": True, "ensure_ascii": False}
-    response = JsonResponse(data, json_dumps_params=params)
-    assert (
-        response.content == json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).encode()
-    )
-    assert JsonResponse({"a": float("nan")}, json_dumps_params={"allow_nan": True}).content
-
-    class Own(json.JSONEncoder):
-        def default(self, o: object) -> object:
-            return "own"
-
-    assert JsonResponse({"a": object()}, encoder=Own).content == b'{"a": "own"}'
-
-
-@pytest.mark.conformance("C134")
-def test_fast_json_means_the_same_data() -> None:
-    data = {"a": [1, 2.5, "é", None], "set": {1}, "point": Point(1, Colour.RED)}
-    fast = JsonResponse(data, fast=True)
-    assert json.loads(fast.content) == json.loads(JsonResponse(data).content)
-    assert len(fast.content) < len(JsonResponse(data).content)
-    with pytest.raises(ValueError, match="fast"):
-        JsonResponse(data, fast=True, json_dumps_params={})

@@ -42,7 +42,7 @@ IMPORTED_IF_THERE = {
     "handler.django": {"django"},
     "handler.django_forms": {"django"},
     "handler.django_signals": {"django"},
-    "handler.json_response": {"msgspec", "orjson"},
+    "handler.json_response": {"orjson"},
 }
 RANKS = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
