@@ -146,6 +146,12 @@ def test_it_reads_like_a_file(
             if name == "seek" and argument < 0:
                 assert body.seek(argument + 1, os.SEEK_END) == file.seek(argument + 1, os.SEEK_END)
                 continue
+            if name == "readlines" and argument > 0:  # about so many bytes: files do not agree
+                lines, left = body.readlines(argument), file.readlines()
+                assert lines == left[: len(lines)]
+                assert len(b"".join(lines)) >= min(argument, len(b"".join(left)))
+                file.seek(body.tell())
+                continue
             assert getattr(body, name)(argument) == getattr(file, name)(argument)
             assert body.tell() == file.tell()
         assert body.getvalue() == file.getvalue()
