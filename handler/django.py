@@ -9,45 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import django
 from django.conf import settings
-from django.http import HttpRequest as DjangoHttpRequest
 from django.urls import get_resolver, set_script_prefix, set_urlconf
 
 from penstock.handler.asgi import ASGIHandler
 from penstock.handler.config import HandlerConfig
-from penstock.handler.connection import Lazy
 from penstock.handler.coroutines import is_async_callable
-from penstock.handler.django_forms import as_djangos, as_djangos_query
-from penstock.handler.request import ASGIRequest
+from penstock.handler.django_request import DjangoASGIRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _STATUSES_WITH_VIEWS = (400, 403, 404, 500)
-
-
-class DjangoASGIRequest(ASGIRequest, DjangoHttpRequest):  # type: ignore[misc]
-    """Our request, which is an instance of Django's ``HttpRequest`` too.
-
-    For code that asks ``isinstance``, such as ``sensitive_post_parameters`` and Django REST
-    framework, and for the methods that only Django has (``get_signed_cookie``). What both have is
-    ours; ``GET``, ``POST`` and ``FILES`` are of Django's classes.
-    """
-
-    @Lazy
-    def GET(self) -> Any:  # noqa: N802
-        """The query as an immutable ``QueryDict`` of Django's."""
-        return as_djangos_query(ASGIRequest.GET.compute(self))
-
-    @Lazy
-    def _form(self) -> Any:
-        return as_djangos(ASGIRequest._form.compute(self))  # noqa: SLF001 - its own
-
-    async def _aform(self) -> Any:
-        self._form = form = as_djangos(await super()._aform())
-        return form
-
-    def _empty_form(self) -> Any:
-        return as_djangos(super()._empty_form())
 
 
 class DjangoHandler(ASGIHandler):

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.handler.exceptions import MultiPartParserError, StopFutureHandlers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.handler.exceptions import UploadHandlerException
+Steering = TypeVar("Steering", bound="UploadHandlerException")
 
 # What bytes.split takes for a space; translate makes no objects of what lies between.
 _SPACES = b" \t\n\r\x0b\x0c"
+
+
+def or_djangos(cls: type[Steering]) -> tuple[type[Steering], ...]:
+    """Return the class, and Django's of that name where Django's upload handlers are in use."""
+    djangos = sys.modules.get("django.core.files.uploadhandler")
+    return cls, getattr(djangos, cls.__name__, cls)
 
 
 class FormField:
@@ -51,7 +60,7 @@ class FormFile:
             self._positions.append(0)
             try:
                 handler.new_file(*facts)
-            except StopFutureHandlers:
+            except or_djangos(StopFutureHandlers):
                 return
 
     def write(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from penstock.handler.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from penstock.handler.form_parts import FormField, FormFile
+from penstock.handler.form_parts import FormField, FormFile, or_djangos
 from penstock.handler.multipart_library import multipart_library
 from penstock.handler.negotiation import parse_header_parameters
 from penstock.handler.uploads import safe_file_name
@@ -94,7 +94,7 @@ class MultiPartForm:
                 self._parse(chunk)
         except self._library.MultipartError as error:
             raise MultiPartParserError(str(error)) from error
-        except StopUpload as stop:
+        except or_djangos(StopUpload) as stop:
             self._close_part()
             self.complete = True
             self.connection_reset = stop.connection_reset
@@ -160,7 +160,7 @@ class MultiPartForm:
         elif part is not None:
             try:
                 part.write(data)
-            except SkipFile:
+            except or_djangos(SkipFile):
                 self._close_part()
 
     def _count_field_bytes(self, count: int) -> None:
@@ -225,7 +225,7 @@ class MultiPartForm:
         )
         try:
             file.start(self._handlers, facts)
-        except SkipFile:
+        except or_djangos(SkipFile):
             self._close_part()
             return None
         return file

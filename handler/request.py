@@ -245,18 +245,20 @@ class HttpRequest(Connection):
     @property
     def upload_handlers(self) -> list[Any]:
         """What takes the files of a multipart form; may be set until the form is parsed."""
-        handlers = self.__dict__.get("_upload_handlers")
-        if handlers is None:
-            from penstock.handler.upload_handlers import default_upload_handlers
-
-            handlers = self._upload_handlers = default_upload_handlers(self)
-        return handlers
+        if "_upload_handlers" not in self.__dict__:
+            self._initialize_handlers()
+        return self._upload_handlers
 
     @upload_handlers.setter
     def upload_handlers(self, handlers: list[Any]) -> None:
         if "_form" in self.__dict__:
             raise AttributeError("the form is parsed: set the upload handlers before")
         self._upload_handlers = handlers
+
+    def _initialize_handlers(self) -> None:
+        from penstock.handler.upload_handlers import default_upload_handlers
+
+        self._upload_handlers = default_upload_handlers(self)
 
     @Lazy
     def _form(self) -> tuple[QueryDict, MultiValueDict]:

@@ -40,7 +40,9 @@ WITHOUT_IO = (
 # What only these modules of the handler use, and only where it is installed.
 IMPORTED_IF_THERE = {
     "handler.django": {"django"},
+    "handler.django_errors": {"django"},
     "handler.django_forms": {"django"},
+    "handler.django_request": {"django"},
     "handler.django_signals": {"django"},
     "handler.json_response": {"orjson"},
 }

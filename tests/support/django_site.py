@@ -38,12 +38,17 @@ settings.configure(
         "django.contrib.contenttypes",
         "django.contrib.sessions",
         "django.contrib.messages",
+        "rest_framework",
     ],
     MIDDLEWARE=MIDDLEWARE,
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     ROOT_URLCONF=__name__,
-    SECRET_KEY="only for tests",
-    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+    SECRET_KEY="only for tests, and as long as Django wants it to be",
+    STATIC_ROOT=str(FOLDER / "static"),
+    STATIC_URL="/static/",
+    TEMPLATES=[
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True},
+    ],
     USE_TZ=True,
 )
 django.setup()
