@@ -18,6 +18,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from penstock.handler.fusion import FusedGroup, can_be_fused
+from penstock.handler.tasks import is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -143,12 +144,6 @@ class Chain:
             return response
 
         return safe_sync
-
-
-def is_being_cancelled() -> bool:
-    """Whether a ``CancelledError`` comes from outside, and not from the code that raised it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def adapt_method_mode(

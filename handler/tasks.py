@@ -1,9 +1,15 @@
-"""Waiting for a task to be over, whatever happens meanwhile."""
+"""Tasks and their cancellation."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+
+def is_being_cancelled() -> bool:
+    """Whether a ``CancelledError`` comes from outside, and not from the code that raised it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def settle(task: asyncio.Future[Any], *, cancel: bool = True) -> None:

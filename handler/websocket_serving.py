@@ -13,13 +13,13 @@ from penstock.handler.exceptions import (
     WebSocketDisconnect,
 )
 from penstock.handler.failsafe import kind_of
-from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.sending import close_response
 from penstock.handler.signals import (
     got_request_exception,
     websocket_connected,
     websocket_disconnected,
 )
+from penstock.handler.tasks import is_being_cancelled
 from penstock.handler.threads import ThreadScope
 from penstock.handler.websockets import CONNECTING, WebSocket
 

@@ -184,6 +184,7 @@ def cancelled_during(view: Any, **fields: Any) -> tuple[Any, bool]:
 
     async def main() -> tuple[Any, bool]:
         server = Server()
+        view.loop = asyncio.get_running_loop()
         task = asyncio.create_task(serve(ASGIHandler(view.view), http_scope(**fields), server))
         await view.running.wait()
         task.cancel()
@@ -225,11 +226,13 @@ class Blocking:
 
     def __init__(self) -> None:
         self.running = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.response = HttpResponse("late")
         self.ended = False
 
     def view(self, request: Any) -> HttpResponse:
-        loop = request._exchange._loop
+        loop = self.loop
+        assert loop is not None
         gate = threading.Event()
         loop.call_soon_threadsafe(self.running.set)
         # Opened by the loop two passes after the cancellation has been through.
