@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync
 
+from penstock.handler.cleanup import note
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured
@@ -121,8 +122,8 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
-        _note(request, response)
         if callable(getattr(response, "render", None)):
+            note(request, response)
             response = await self._render(request, response, chain)
         return response
 
@@ -163,8 +164,8 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
-        _note(request, response)
         if callable(getattr(response, "render", None)):
+            note(request, response)
             response = self._render_sync(request, response, chain)
         return response
 
@@ -219,12 +220,6 @@ class BaseHandler:
 
                 return JsonResponse(response, safe=False)
         raise TypeError(f"{_view_name(view)} returned {response!r}: expected a response")
-
-
-def _note(request: Any, response: Any) -> None:
-    exchange = request.__dict__.get("_exchange")
-    if exchange is not None:
-        exchange.note(response)
 
 
 def as_router(routes_or_view: Any, *, redirect_slashes: bool) -> Any:

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("penstock.request")
 
 
+def note(request: Any, response: Any) -> None:
+    """Have the response closed in the end, should it get lost: replaced, or cancelled over.
+
+    It is for what user code gives: view, middleware, error handler. Outside a handler it does
+    nothing.
+    """
+    exchange = request.__dict__.get("_exchange")
+    if exchange is not None:
+        exchange.end.note(response)
+
+
 class CleanUp:
     """Closers, uploaded files, background tasks, ``request_finished``, body; in this order.
 
@@ -45,7 +56,7 @@ class CleanUp:
         self.note(response)
 
     def note(self, response: Any) -> None:
-        """Have a view's response closed even if a middleware drops it, as when it is cancelled."""
+        """Have the response closed in the end, even if it is not the one that is sent."""
         for one in self._responses:
             if one is response:
                 return

@@ -118,10 +118,6 @@ class Exchange:
         await end.run(self.outcome)
         self._raise_what_remains()
 
-    def note(self, response: Any) -> None:
-        """Have the response of a view closed in the end, whatever becomes of it."""
-        self.end.note(response)
-
     def _raise_what_remains(self) -> None:
         end = self.end
         # These know the exchange: without this only the cycle collector would find them.

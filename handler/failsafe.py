@@ -6,6 +6,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock.handler.cleanup import note
 from penstock.handler.coroutines import is_async_callable
 from penstock.handler.exceptions import (
     HttpError,
@@ -226,6 +227,8 @@ async def _called(handler: Callable[..., Any], request: Any, error: BaseExceptio
         response = await in_request_thread(handler, request, error)
     if not hasattr(response, "status_code"):
         raise TypeError(f"error handler {handler!r} returned {response!r}: expected a response")
+    if request is not None:
+        note(request, response)
     return response
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import async_to_sync, sync_to_async
 
+from penstock.handler.cleanup import note
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from penstock.handler.fusion import FusedGroup, can_be_fused
@@ -130,6 +131,7 @@ class Chain:
                     if is_being_cancelled():
                         raise
                     return await failsafe.response_for(request, error)
+                note(request, response)
                 return response
 
             return safe
@@ -141,6 +143,7 @@ class Chain:
                     _refuse(name, response)
             except Exception as error:
                 return failsafe.response_for_sync(request, error)
+            note(request, response)
             return response
 
         return safe_sync
