@@ -35,7 +35,8 @@ _DJANGO = {
     "django.core.exceptions.SuspiciousOperation": 400,
 }
 _TOO_MUCH = frozenset(("RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent"))
-_SECRET = ("authorization", "cookie", "x-api-key")
+# In the names of headers that let somebody in, such as x-amz-security-token.
+_SECRET = ("auth", "cookie", "credential", "key", "password", "secret", "session", "sign", "token")
 _TYPE = "text/plain; charset=utf-8"
 
 
@@ -195,20 +196,20 @@ class Failsafe:
         response.content = content
         return response
 
-    def response_to_bad_scope(self, error: Exception) -> HttpResponseBase:
-        """The response to a request that could not be made of its scope; it has no content."""
-        kind = kind_of(error)
-        if isinstance(error, UnicodeError):
-            kind = _plain(400)
-        response = HttpResponse(b"", status=kind.status, content_type=_TYPE)
+    def response_to_bad_scope(self, error: Exception) -> HttpResponseBase | None:
+        """The response to a scope that makes no request, without content.
+
+        None if that is not the client's fault: an exception like any other.
+        """
+        kind = _plain(400) if isinstance(error, UnicodeError) else kind_of(error)
         if kind.uncaught:
-            response.content = "500 Internal Server Error"
+            return None
+        response = HttpResponse(b"", status=kind.status, content_type=_TYPE)
         kind.logger.log(
             kind.level,
             "%s: the request could not be read: %s",
             response.reason_phrase,
             escaped(str(error)),
-            exc_info=error if kind.uncaught else None,
             extra={"status_code": kind.status, "request": None},
         )
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -278,7 +279,7 @@ def debug_page(request: Any, error: BaseException) -> str:
     scope = getattr(request, "scope", None) or {}
     for raw_name, raw_value in scope.get("headers", ()):
         name = raw_name.decode("latin-1")
-        secret = name.lower() in _SECRET or "token" in name.lower()
+        secret = any(part in name.lower() for part in _SECRET)
         value = "********" if secret else raw_value.decode("latin-1")
         lines.append(f"{name}: {value}\n")
     return "".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.exceptions import (
@@ -126,9 +127,11 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
     try:
         ws = WebSocket(scope, receive, send, config=handler.config)
     except Exception as error:  # a scope that makes no request
-        handler.failsafe.response_to_bad_scope(error)  # logs it
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        if handler.failsafe.response_to_bad_scope(error) is None:
+            await handler.failsafe.response_for(None, error)
+        with suppress(OSError):  # the client is gone
+            if (await receive())["type"] != "websocket.disconnect":
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
     if "state" not in scope:  # a server without lifespan state
         ws.state = dict(handler.state)
@@ -138,8 +141,8 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
         return
     async with ThreadScope(handler.threads):
         sender = type(handler)
-        await websocket_connected.asend_robust(sender, scope=scope, websocket=ws)
         try:
+            await websocket_connected.asend_robust(sender, scope=scope, websocket=ws)
             await _run(handler, ws)
         except WebSocketDisconnect:  # found while the connection was being ended
             pass

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from penstock.handler import (
     ASGIHandler,
     HandlerConfig,
     HttpResponse,
+    Signal,
     StreamingHttpResponse,
     got_request_exception,
     path,
@@ -29,7 +30,7 @@ from penstock.handler import (
 from penstock.handler.exceptions import NoReverseMatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Any as Signals  # what conftest's fixture gives
 
 pytestmark = pytest.mark.usefixtures("no_django")
@@ -40,6 +41,18 @@ def scope(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Of a server that says that there are no disconnects, and of one that does not."""
     alone = request.param == "alone"
     return http_scope(extensions={"penstock": {"no_disconnect": alone}})
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Signal, Any], None]]:
+    """Connects a receiver to a signal, until the test ends."""
+    with ExitStack() as connected:
+
+        def connect(signal: Signal, receiver: Any) -> None:
+            signal.connect(receiver)
+            connected.callback(signal.disconnect, receiver)
+
+        yield connect
 
 
 @pytest.mark.parametrize(
@@ -74,7 +87,7 @@ def test_which_requests_have_a_task_of_their_own(
     assert own_task is run(main())
 
 
-def test_what_the_work_sets_stays_in_it(scope: dict[str, Any]) -> None:
+def test_what_the_work_sets_stays_in_it(scope: dict[str, Any], connect: Any) -> None:
     """Context variables: one for the whole of the work, none for who called."""
     variable: ContextVar[str] = ContextVar("variable", default="unset")
     seen: list[str] = []
@@ -100,8 +113,8 @@ def test_what_the_work_sets_stays_in_it(scope: dict[str, Any]) -> None:
         with pytest.raises(NoReverseMatch):
             reverse("name")
 
-    request_started.connect(started)
-    request_finished.connect(finished)
+    connect(request_started, started)
+    connect(request_finished, finished)
     run(main())
     assert ["caller, started, view, later"] * 2 == seen
 
@@ -251,7 +264,7 @@ def test_a_cancelled_error_of_the_view_is_a_failure(
 @pytest.mark.parametrize("where", ["view", "closer", "background", "finished", "started"])
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_what_ends_the_process_leaves_after_the_clean_up(
-    scope: dict[str, Any], where: str, kind: type[BaseException]
+    scope: dict[str, Any], where: str, kind: type[BaseException], connect: Any
 ) -> None:
     seen: list[str] = []
 
@@ -278,8 +291,8 @@ def test_what_ends_the_process_leaves_after_the_clean_up(
     async def finished(**fields: Any) -> None:
         await at("finished")
 
-    request_started.connect(started)
-    request_finished.connect(finished)
+    connect(request_started, started)
+    connect(request_finished, finished)
 
     async def main() -> None:
         server = Server()
@@ -296,7 +309,7 @@ def test_what_ends_the_process_leaves_after_the_clean_up(
 
 
 @pytest.mark.conformance("C169")
-def test_the_exception_is_at_hand_for_receivers(scope: dict[str, Any]) -> None:
+def test_the_exception_is_at_hand_for_receivers(scope: dict[str, Any], connect: Any) -> None:
     seen: list[Any] = []
 
     async def failed(**fields: Any) -> None:
@@ -309,7 +322,7 @@ def test_the_exception_is_at_hand_for_receivers(scope: dict[str, Any]) -> None:
             seen.append(sys.exc_info()[1])
         raise LookupError("the view's")
 
-    got_request_exception.connect(failed)
+    connect(got_request_exception, failed)
     assert 500 == run(serve(ASGIHandler(view), scope, Server())).status
     assert [None, "LookupError"] == [seen[0], type(seen[1]).__name__]
 
