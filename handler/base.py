@@ -84,7 +84,9 @@ class BaseHandler:
             self.load_middleware(is_async=False)
         assert self._sync_chain is not None  # noqa: S101 - for type checkers
         response = self._sync_chain.handler(request)  # type: ignore[misc]
-        response._resource_closers.append(request.close)  # noqa: SLF001
+        closers = getattr(response, "_resource_closers", None)
+        if closers is not None:  # not so with those that only look like Django's
+            closers.append(request.close)
         return self._logged(request, response)
 
     async def get_response_async(self, request: Any) -> Any:

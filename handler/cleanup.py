@@ -67,11 +67,11 @@ class CleanUp:
         while self._responses:
             response = self._responses.pop(0)
             if not closed_at_once(response):
-                await self._step(self._close, response)
+                await self._step(_close_response, response)
         request = self.request
         if request is not None:
             if "_form" in request.__dict__:
-                self._close_uploads(request)
+                _close(request)  # its uploads
             background = request.__dict__.get("_background")
             while background:
                 await self._step(_run_background, *background.pop(0))
@@ -80,7 +80,7 @@ class CleanUp:
             if request_finished.receivers:
                 await self._step(self._announce, outcome())
         if self.body is not None and not isinstance(self.body, bytes):
-            self.body.close()
+            _close(self.body)
 
     async def _step(self, step: Callable[..., Awaitable[None]], *args: Any) -> None:
         try:
@@ -102,18 +102,6 @@ class CleanUp:
             # Raised here, in a task of ours, it would stop the event loop at once.
             self.fatal = error
 
-    async def _close(self, response: Any) -> None:
-        try:
-            await close_response(response)
-        except Exception:
-            logger.exception("closing the response failed")
-
-    def _close_uploads(self, request: Any) -> None:
-        try:
-            request.close()
-        except Exception:
-            logger.exception("closing the request failed")
-
     async def _announce(self, outcome: str) -> None:
         await request_finished.asend_robust(
             sender=self._sender,
@@ -122,6 +110,20 @@ class CleanUp:
             response=self.response,
             outcome=outcome,
         )
+
+
+def _close(what: Any) -> None:
+    try:
+        what.close()
+    except Exception:
+        logger.exception("closing %r failed", what)
+
+
+async def _close_response(response: Any) -> None:
+    try:
+        await close_response(response)
+    except Exception:
+        logger.exception("closing the response failed")
 
 
 async def _run_background(function: Any, args: Any, kwargs: Any) -> None:

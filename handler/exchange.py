@@ -57,6 +57,7 @@ class Exchange:
     client_gone = False
     supervision: Supervision | None = None
     _complete = False
+    _failure: Exception | None = None  # to receive the body
     _task: asyncio.Task[Any] | None = None
 
     # What leaves the application in the end, the first of these that is there.
@@ -79,7 +80,6 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request; raises only what the server must see."""
-        failure: Exception | None = None
         try:
             await self._open_body()
         except RequestAborted:
@@ -87,7 +87,7 @@ class Exchange:
         except ASGIProtocolError:
             raise
         except Exception as error:
-            failure = error
+            self._failure = error
         config = self.handler.config
         hints = (self.scope.get("extensions") or {}).get("penstock") or {}
         listens = config.listen_for_disconnect
@@ -100,10 +100,10 @@ class Exchange:
             # A task that was cancelled before cannot tell what cancels it now from that.
             or is_being_cancelled()
         ):
-            await Supervision(self, hints.get("deadline"), listens=listens).run(failure)
+            await Supervision(self, hints.get("deadline"), listens=listens).run()
         else:
             # A hinted deadline is kept by the server that hints it: it cancels this task then.
-            await InOwnContext(self._work_to_the_end(failure))
+            await InOwnContext(self._work_to_the_end())
         self._raise_what_remains()
 
     async def answer(self, request: Any, response: Any = None) -> None:
@@ -136,7 +136,8 @@ class Exchange:
             finally:
                 # An exception that holds its own frame would keep all of this alive.
                 del error
-                self.fatal = self.cancelled = self.error = end.fatal = end.cancelled = None
+                self.fatal = self.cancelled = self.error = self.protocol_error = None
+                end.fatal = end.cancelled = None
 
     async def _open_body(self) -> None:
         handler = self.handler
@@ -158,22 +159,19 @@ class Exchange:
 
     # The work.
 
-    async def _work_to_the_end(self, failure: Exception | None) -> None:
-        await self.work(failure)
+    async def _work_to_the_end(self) -> None:
+        await self.work()
         self.ending = True
         await self.end.run(self.outcome)
 
-    async def work(self, failure: Exception | None) -> None:
-        """Do all but the clean-up; what goes wrong is kept for the end, and not raised.
-
-        ``failure`` is that of receiving the body.
-        """
+    async def work(self) -> None:
+        """Do all but the clean-up; what goes wrong is kept for the end, and not raised."""
         self._task = asyncio.current_task()
-        await self._respond(failure)
+        await self._respond()
 
-    async def _respond(self, failure: Exception | None = None) -> None:
+    async def _respond(self) -> None:
         try:
-            await self._produce_and_send(failure)
+            await self._produce_and_send()
         except Stopped:
             pass
         except ClientGone as error:
@@ -194,11 +192,11 @@ class Exchange:
             # Raised in a task of ours it would stop the event loop before any clean-up.
             self.fatal = error
 
-    async def _produce_and_send(self, failure: Exception | None) -> None:
+    async def _produce_and_send(self) -> None:
         handler, end = self.handler, self.end
         try:
             if not end.announces:
-                await self._begin(failure)
+                await self._begin()
             request = end.request
             if end.response is None:
                 end.adopt(await handler.run_get_response(request))
@@ -222,13 +220,17 @@ class Exchange:
             return
         self._complete = True
 
-    async def _begin(self, failure: Exception | None) -> None:
+    async def _begin(self) -> None:
         handler, end = self.handler, self.end
         end.announces = True
         if request_started.receivers:
             await request_started.asend_robust(sender=type(handler), scope=self.scope)
-        if failure is not None:
-            raise failure
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                del failure  # as in _raise_what_remains
         request, response = handler.create_request(self.scope, end.body)
         if request is None:
             end.adopt(response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from penstock.handler.cleanup import note
 from penstock.handler.coroutines import is_async_callable
@@ -49,7 +50,7 @@ class Kind(NamedTuple):
     uncaught: bool = False
 
 
-_kinds: dict[type[BaseException], Kind] = {}
+_kinds: WeakKeyDictionary[type[BaseException], Kind] = WeakKeyDictionary()
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -169,14 +170,14 @@ class Failsafe:
         if response is None:
             response = self._response_of(request, error, kind.status)
         if kind.level > logging.DEBUG:
-            log_response(request, response, kind, error if kind.uncaught else None, str(error))
+            log_response(request, response, kind, error if kind.uncaught else None, _said(error))
         response._has_been_logged = True  # noqa: SLF001
         return response  # type: ignore[no-any-return]
 
     def _response_of(self, request: Any, error: BaseException, status: int) -> HttpResponseBase:
         try:
             return self.builtin(request, error, status)
-        except ValueError:  # a header or text of an HttpError that cannot be sent
+        except Exception:  # a header or text of an HttpError that cannot be sent
             logger.exception("an exception's own response could not be made")
             return self.builtin(request, None, 500)
 
@@ -209,7 +210,7 @@ class Failsafe:
             kind.level,
             "%s: the request could not be read: %s",
             response.reason_phrase,
-            escaped(str(error)),
+            escaped(_said(error)),
             extra={"status_code": kind.status, "request": None},
         )
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -219,6 +220,13 @@ class Failsafe:
         """The response for a failure that is no exception of the view, such as a deadline."""
         error = HttpError(status)
         return await self.response_for(request, error)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be made"
 
 
 async def _called(handler: Callable[..., Any], request: Any, error: BaseException) -> Any:

@@ -40,20 +40,20 @@ class Supervision:
         self._loop = loop = asyncio.get_running_loop()
         self._watch: Watch | None = watch_of(loop) if listens else None
 
-    async def run(self, failure: Exception | None) -> None:
+    async def run(self) -> None:
         """Do the work and its clean-up; nothing is raised, the exchange keeps what went wrong."""
         exchange = self._exchange
         exchange.supervision = self
-        self._task = self._loop.create_task(self._work(failure))
+        self._task = self._loop.create_task(self._work())
         self._arm()
         await self._join()
         await self._disarm()
         await exchange.end.run(exchange.outcome)
 
-    async def _work(self, failure: Exception | None) -> None:
+    async def _work(self) -> None:
         exchange = self._exchange
         try:
-            await exchange.work(failure)
+            await exchange.work()
             # Work that was cut short leaves the clean-up to who waits for it, unless nobody does.
             if exchange.reason is None or self._is_abandoned:
                 exchange.ending = True

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_calls import GONE, Server, exchange, http_scope, run, serve
+from asgi_calls import END, GONE, Server, exchange, http_scope, run, serve
 
 from penstock.handler import (
     ASGIHandler,
     EventStreamResponse,
     HandlerConfig,
     HttpResponse,
+    RequestAborted,
     StreamingHttpResponse,
     async_to_sync,
     path,
@@ -234,3 +236,18 @@ def test_a_start_that_is_on_its_way_is_not_left_behind(*, is_sync: bool) -> None
     result = run(main())  # `serve` looks for tasks
     assert isinstance(result.error, LookupError)
     assert [] == result.out
+
+
+def test_the_deadline_ends_a_view_that_knows_that_its_client_has_left(signals: Any) -> None:
+    """It has met the disconnect in the body, and goes on; there is nobody to tell of the time."""
+
+    async def view(request: Any) -> HttpResponse:
+        with suppress(RequestAborted):
+            await request.abody()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    config = HandlerConfig(body_mode="stream", response_timeout=0.01)
+    result = exchange(ASGIHandler(view, config=config), messages=[{**END, "more_body": True}, GONE])
+    assert ([], None) == (result.out, result.error)
+    assert ["disconnect"] == signals.outcomes

@@ -295,3 +295,15 @@ def test_handle_uncaught_exception_is_plain_text() -> None:
     response = handler.handle_uncaught_exception(None, None, (LookupError, error, None))
     assert (500, b"500 Internal Server Error") == (response.status_code, response.content)
     asyncio.run(response.aclose())
+
+
+def test_an_exception_without_a_text_and_one_with_odd_headers() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    odd = ours.HttpError(403, headers={"x": "1"})
+    odd.headers = None  # type: ignore[assignment]
+    for error, status in ((Silent(), 500), (odd, 500)):
+        result = exchange(ASGIHandler(raising(error)))
+        assert (status, None) == (result.status, result.error)
