@@ -19,7 +19,7 @@ from penstock.handler.receiving import StreamBody
 from penstock.handler.routing import current_router
 from penstock.handler.signals import got_request_exception, request_started
 from penstock.handler.supervision import Supervision
-from penstock.handler.tasks import is_being_cancelled
+from penstock.handler.tasks import comes_from_outside, is_being_cancelled
 
 if TYPE_CHECKING:
     from penstock.handler.asgi import ASGIHandler
@@ -154,8 +154,7 @@ class Exchange:
             self.supervision.body_ended()
 
     def _body_aborted(self) -> None:
-        if not self.ending:
-            self.reason = self.reason or "disconnect"
+        self.reason = self.reason or "disconnect"
 
     # The work.
 
@@ -180,9 +179,7 @@ class Exchange:
         except SendFailed as error:
             self.error = error.__cause__
         except asyncio.CancelledError as error:
-            if not is_being_cancelled():
-                self.error = error
-            elif self.reason is None:
+            if self.reason is None:
                 self.reason, self.cancelled = "cancelled", error
         except Exception as error:  # only debug_propagate_exceptions lets one through
             self.error = error
@@ -209,15 +206,12 @@ class Exchange:
             await handler.send_response(end.response, self.send, request)
         except (Stopped, ClientGone, SendFailed):
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if comes_from_outside(error):
+                raise
             if not (isinstance(error, ExpectingNoResponse) and self.started):
                 await self._respond_anyway(error)
                 return
-        except asyncio.CancelledError as error:
-            if is_being_cancelled():
-                raise
-            await self._respond_anyway(error)
-            return
         self._complete = True
 
     async def _begin(self) -> None:
@@ -257,7 +251,9 @@ class Exchange:
             await handler.send_response(end.response, self.send, end.request)
         except (Stopped, ClientGone, SendFailed):
             raise
-        except Exception as second:
+        except (Exception, asyncio.CancelledError) as second:
+            if comes_from_outside(second):
+                raise
             logger.exception("the error page could not be sent")
             if self.started:
                 self.error = second
@@ -290,7 +286,9 @@ class Exchange:
             await self.handler.send_response(response, self._deliver, self.end.request)
         except (ClientGone, SendFailed):
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if comes_from_outside(error):
+                raise
             logger.exception("the response to a request that ran out of time failed")
             if self.started:
                 self.error = error

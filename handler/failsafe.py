@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.hops import in_request_thread
 from penstock.handler.response import HttpResponse
 from penstock.handler.signals import got_request_exception
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,19 +115,23 @@ class Failsafe:
             if custom is not None:
                 response = await _called(custom, request, error)
                 response = await _rendered(response)
-        except Exception as second:
+        except (Exception, asyncio.CancelledError) as second:
+            if comes_from_outside(second):
+                raise
             logger.exception("an error handler failed")
             await self._announce(request, second)
             response = await self._second(request, second, custom)
         return self._done(request, error, kind, response)
 
-    async def _second(self, request: Any, second: Exception, failed: Any) -> Any:
+    async def _second(self, request: Any, second: BaseException, failed: Any) -> Any:
         """The handler for 500, after another handler failed; None if that fails as well."""
         last = self._custom(second, Kind(500, logger, logging.ERROR))
         try:
             if last is not None and last is not failed:
                 return await _rendered(await _called(last, request, second))
-        except Exception:
+        except (Exception, asyncio.CancelledError) as third:
+            if comes_from_outside(third):
+                raise
             logger.exception("the error handler for 500 failed")
         return self._response_of(request, second, 500)
 

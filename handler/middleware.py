@@ -19,7 +19,7 @@ from penstock.handler.cleanup import note
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from penstock.handler.fusion import FusedGroup, can_be_fused
-from penstock.handler.tasks import is_being_cancelled
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,10 +125,8 @@ class Chain:
                     response = await layer(request)
                     if not hasattr(response, "status_code"):
                         _refuse(name, response)
-                except Exception as error:
-                    return await failsafe.response_for(request, error)
-                except asyncio.CancelledError as error:
-                    if is_being_cancelled():
+                except (Exception, asyncio.CancelledError) as error:
+                    if comes_from_outside(error):
                         raise
                     return await failsafe.response_for(request, error)
                 note(request, response)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from blinker import ANY
 from blinker import Signal as BlinkerSignal
 
-from penstock.handler.tasks import is_being_cancelled
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -208,14 +208,12 @@ async def _guarded(receiver: Receiver, named: dict[str, Any]) -> tuple[Any, Base
     # An error must not cancel the other receivers, as it would in a task group.
     try:
         return await receiver(**named), None
-    except GeneratorExit:
-        raise
-    except asyncio.CancelledError as error:
-        if is_being_cancelled():
-            raise
-        return None, error  # the receiver's own, which would pass for one of the request
     except BaseException as error:
-        return None, error  # in a task, SystemExit would stop the loop at once
+        # A receiver's own cancellation would pass for one of the request, and SystemExit in a task
+        # would stop the loop at once.
+        if comes_from_outside(error) or isinstance(error, GeneratorExit):
+            raise
+        return None, error
 
 
 def _result(receiver: Receiver, value: Any, error: BaseException | None, *, robust: bool) -> Any:

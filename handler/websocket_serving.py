@@ -20,7 +20,7 @@ from penstock.handler.signals import (
     websocket_connected,
     websocket_disconnected,
 )
-from penstock.handler.tasks import is_being_cancelled
+from penstock.handler.tasks import comes_from_outside
 from penstock.handler.threads import ThreadScope
 from penstock.handler.websockets import CONNECTING, WebSocket
 
@@ -160,10 +160,8 @@ async def _run(handler: ASGIHandler, ws: WebSocket) -> None:
     except WebSocketDisconnect:
         if not ws.closed:  # of another connection that the view used
             await ws.close()
-    except Exception as error:
-        await _end_with_error(handler, ws, error)
-    except asyncio.CancelledError as error:
-        if is_being_cancelled():
+    except (Exception, asyncio.CancelledError) as error:
+        if comes_from_outside(error):
             raise
         await _end_with_error(handler, ws, error)
 
