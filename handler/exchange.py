@@ -313,7 +313,7 @@ class Exchange:
         return task is asyncio.current_task()
 
     def _check_not_stopped(self) -> None:
-        if self.reason is not None or self.ending:
+        if self.reason is not None:
             raise Stopped
         if self._is_being_cancelled():
             raise asyncio.CancelledError  # which the view has swallowed

@@ -218,3 +218,20 @@ def test_an_error_page_that_fails_in_whatever_way(
     assert (500, True, None) == (result.status, result.is_complete, result.error)
     assert b"500 Internal Server Error" == result.body
     assert ["complete"] == signals.outcomes
+
+
+@pytest.mark.conformance("C185")
+def test_a_second_start_does_not_reach_the_server(signals: Any) -> None:
+    class Twice(ASGIHandler):
+        async def send_response(self, response: Any, send: Any, request: Any = None) -> None:
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start)
+            await send(start)
+
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse()
+
+    result = exchange(Twice(view))
+    assert ["http.response.start"] == [message["type"] for message in result.out]
+    assert isinstance(result.error, RuntimeError)
+    assert ["error"] == signals.outcomes

@@ -123,12 +123,13 @@ def test_what_the_work_sets_stays_in_it(scope: dict[str, Any], connect: Any) -> 
 def test_a_view_that_swallows_the_cancellation_answers_nobody(
     scope: dict[str, Any], signals: Signals
 ) -> None:
+    scope["extensions"]["http.response.early_hint"] = {}
     response = HttpResponse("late")
-    closers: list[str] = []
+    seen: list[str] = []
 
     async def closer() -> None:
         await asyncio.sleep(0)
-        closers.append("closed")
+        seen.append("closed")
 
     response.add_closer(closer)
 
@@ -139,6 +140,8 @@ def test_a_view_that_swallows_the_cancellation_answers_nobody(
             with suppress(asyncio.CancelledError):
                 running.set()
                 await asyncio.Event().wait()
+            assert not await request.send_early_hints(["</a.css>; rel=preload"])
+            seen.append("not hinted")
             return response
 
         server = Server()
@@ -150,7 +153,7 @@ def test_a_view_that_swallows_the_cancellation_answers_nobody(
         return server.result
 
     assert [] == run(main()).out
-    assert ["closed"] == closers
+    assert ["not hinted", "closed"] == seen
     assert ["cancelled"] == signals.outcomes
 
 
