@@ -278,9 +278,6 @@ class Exchange:
 
     async def _send_instead(self, response: Any) -> None:
         """Send a response in place of the one that the work has not come up with."""
-        if self.started:
-            self.end.note(response)
-            return
         self.end.adopt(response)
         try:
             await self.handler.send_response(response, self._deliver, self.end.request)

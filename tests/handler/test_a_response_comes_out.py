@@ -235,3 +235,25 @@ def test_a_second_start_does_not_reach_the_server(signals: Any) -> None:
     assert ["http.response.start"] == [message["type"] for message in result.out]
     assert isinstance(result.error, RuntimeError)
     assert ["error"] == signals.outcomes
+
+
+def test_an_error_page_that_fails_after_its_start_is_cut_short(signals: Any) -> None:
+    error = LookupError("the page")
+
+    async def page(request: Any, _: BaseException) -> StreamingHttpResponse:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"part"
+            raise error
+
+        return StreamingHttpResponse(content())
+
+    async def view(request: Any) -> StreamingHttpResponse:
+        async def content() -> AsyncIterator[bytes]:
+            raise ValueError
+            yield b""
+
+        return StreamingHttpResponse(content())
+
+    result = exchange(ASGIHandler(view, config=HandlerConfig(error_handlers={500: page})))
+    assert (b"part", False, error) == (result.body, result.is_complete, result.error)
+    assert ["error"] == signals.outcomes

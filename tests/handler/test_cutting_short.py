@@ -251,3 +251,17 @@ def test_the_deadline_ends_a_view_that_knows_that_its_client_has_left(signals: A
     result = exchange(ASGIHandler(view, config=config), messages=[{**END, "more_body": True}, GONE])
     assert ([], None) == (result.out, result.error)
     assert ["disconnect"] == signals.outcomes
+
+
+@pytest.mark.parametrize("error", [ValueError("the server's"), OSError("gone")])
+def test_a_server_that_does_not_take_the_answer_to_a_deadline(
+    error: Exception, signals: Any
+) -> None:
+    def on_send(message: dict[str, Any]) -> None:
+        raise error
+
+    result = exchange(ASGIHandler(never, config=HandlerConfig(response_timeout=0)), on_send=on_send)
+    if isinstance(error, OSError):
+        assert (None, ["disconnect"]) == (result.error, signals.outcomes)
+    else:
+        assert (error, ["error"]) == (result.error, signals.outcomes)
