@@ -265,3 +265,15 @@ def test_a_server_that_does_not_take_the_answer_to_a_deadline(
         assert (None, ["disconnect"]) == (result.error, signals.outcomes)
     else:
         assert (error, ["error"]) == (result.error, signals.outcomes)
+
+
+@pytest.mark.conformance("C015")
+@pytest.mark.parametrize(("hinted", "timeout"), [(-1.0, 60), (60.0, 0)])
+def test_the_earlier_of_two_deadlines_counts(hinted: float, timeout: float) -> None:
+    async def main() -> Any:
+        hints = {"penstock": {"deadline": asyncio.get_running_loop().time() + hinted}}
+        handler = ASGIHandler(never, config=HandlerConfig(response_timeout=timeout))
+        return await serve(handler, http_scope(extensions=hints), Server())
+
+    result = run(main())
+    assert (504, True) == (result.status, result.is_complete)
