@@ -419,3 +419,40 @@ def test_the_place_where_it_waits_can_be_found() -> None:
         return names
 
     assert "hanging_view" in run(main())
+
+
+@pytest.mark.conformance("C176")
+def test_a_background_task_that_hangs_ends_with_a_cancellation(
+    scope: dict[str, Any], signals: Signals
+) -> None:
+    """One that cancels itself has failed, and is no reason to raise anything."""
+
+    async def cancels_itself() -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> Any:
+        hanging = asyncio.Event()
+
+        async def hangs() -> None:
+            hanging.set()
+            await asyncio.Event().wait()
+
+        async def view(request: Any) -> HttpResponse:
+            request.add_background(cancels_itself)
+            if request.path == "/hangs":
+                request.add_background(hangs)
+            return HttpResponse("x")
+
+        handler = ASGIHandler(view)
+        assert (await serve(handler, scope, Server())).error is None
+        server = Server()
+        app = handler({**scope, "path": "/hangs"}, server.receive, server.send)
+        task = asyncio.create_task(app)
+        await hanging.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        return server.result
+
+    assert run(main()).is_complete
+    assert ["complete", "complete"] == signals.outcomes
