@@ -13,7 +13,7 @@ from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime.async_client import AsyncClient
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
-from penstock.adapter.runtime.one_slot import SHUTDOWN, SHUTDOWN_GRACE_S
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 from penstock.adapter.runtime.transports import AsyncTransport
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ManySlots:
         self._slots = slots
         self._stop = stop
         self._watchdog = watchdog
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], AsyncClient] = {}
         self._under_way: set[AsyncTransport] = set()
         self._ending: BaseException | None = None
         self._threads: HandlerThreads | None = None
@@ -77,11 +77,11 @@ class ManySlots:
         assert task is not None  # noqa: S101 - this is one
         try:
             while not self._is_ending():
-                self._waiting.add(task)
+                self._waiting[task] = client
                 try:
                     invocation = await client.next()
                 finally:
-                    self._waiting.discard(task)
+                    del self._waiting[task]
                 await self._serve(client, invocation)
                 del invocation  # megabytes perhaps, which waiting for the next has no need of
         except RuntimeAPIError as error:
@@ -98,6 +98,8 @@ class ManySlots:
         contexts.begin(context, alone=False)
         transport = AsyncTransport(client, invocation)
         self._under_way.add(transport)
+        if self._stop.requested:  # while the event was arriving
+            asyncio.get_running_loop().call_soon(_hang_up, transport)
         self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
         try:
             await self._call(decode_event(invocation), context, transport)
@@ -107,16 +109,11 @@ class ManySlots:
             transport.fail(error)
         self._watchdog.release(transport)
         try:
-            async with asyncio.timeout(max(context.get_remaining_time_in_millis() / 1000, LEAST_S)):
-                await transport.settle()
+            left_s = max(context.get_remaining_time_in_millis() / 1000, LEAST_S)
+            await transport.settle(self._stop, left_s)
         except RuntimeAPIError as error:
-            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
-        except TimeoutError:
             client.close()
-            logger.error(  # noqa: TRY400
-                "request %s: the Runtime API has not taken the answer by the deadline",
-                invocation.request_id,
-            )
+            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
         finally:
             self._under_way.discard(transport)
             contexts.current.set(None)
@@ -150,12 +147,27 @@ class ManySlots:
     def _end(self, error: BaseException) -> None:
         """The function wants this process to end: the slots end when they have nothing to do."""
         self._ending = self._ending or error
-        for task in self._waiting:
-            task.cancel()
+        self._stop_waiting()
 
     def _hang_up(self) -> None:
-        for task in self._waiting:
-            task.cancel()
+        self._stop_waiting()
         for transport in self._under_way:
-            if transport.on_broken is not None:
-                transport.on_broken(SHUTDOWN_GRACE_S, SHUTDOWN)
+            _hang_up(transport)
+
+    def _stop_waiting(self) -> None:
+        """End the slots that wait for an event, but for those to which one is on its way."""
+        loop = asyncio.get_running_loop()
+        for task, client in self._waiting.items():
+            if client.is_receiving:
+                loop.call_later(GRACE_S, self._give_up, task)
+            else:
+                task.cancel()
+
+    def _give_up(self, task: asyncio.Task[None]) -> None:
+        if task in self._waiting and task.cancel():
+            logger.error("this process ends, and an event that was arriving is lost")
+
+
+def _hang_up(transport: AsyncTransport) -> None:
+    if transport.on_broken is not None:
+        transport.on_broken(GRACE_S, REASON)

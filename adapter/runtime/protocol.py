@@ -91,6 +91,11 @@ class ResponseParser:
         self._line_end_due = False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it has a part of a response."""
+        return self._head is not None or self._buffer != b""
+
+    @property
     def wanted(self) -> int:
         """Bytes of the body that are still to come, as far as that is known."""
         return self._left or 0

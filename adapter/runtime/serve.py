@@ -93,7 +93,7 @@ def _serve(
             process_loop.run(ManySlots(client.address, loaded, slots, stop, watchdog).run())
     except RuntimeAPIError as error:
         logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
-        return 1
+        return 0 if stop.requested else 1
     except SystemExit as error:
         # Of what os._exit takes: Lambda is to see that this process ended by itself.
         return (error.code & 0xFF or 1) if isinstance(error.code, int) else 1

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.errors import PayloadTooLarge
+from penstock.adapter.errors import PayloadTooLarge, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from penstock.adapter.runtime.async_client import AsyncClient
     from penstock.adapter.runtime.client import RuntimeClient
     from penstock.adapter.runtime.protocol import Invocation
+    from penstock.adapter.runtime.stop import StopSignal
     from penstock.adapter.runtime.stream import Stream
 
 
@@ -93,16 +96,42 @@ class InvocationTransport:
         report = Report(error, self.invocation.request_id)
         await self._stream.abort(report.type, report.body)
 
+    async def _settle(
+        self, taken: Awaitable[None], stop: StopSignal, limit_s: float | None = None
+    ) -> None:
+        """Wait for the Runtime API, up to a limit, and only for a moment once the stop has come.
+
+        Raises: RuntimeAPIError if it has not taken the answer.
+        """
+        loop = asyncio.get_running_loop()
+        reason = "the deadline came first"
+
+        def hang_up(grace: float, why: str) -> None:
+            nonlocal reason
+            reason = why
+            patience.reschedule(loop.time() + grace)
+
+        try:
+            async with asyncio.timeout(limit_s) as patience:
+                self.on_broken = hang_up
+                if stop.requested:
+                    hang_up(GRACE_S, REASON)
+                await taken
+        except TimeoutError:
+            raise RuntimeAPIError(f"the Runtime API has not taken the answer: {reason}") from None
+        finally:
+            self.on_broken = None
+
 
 class BlockingTransport(InvocationTransport):
     """The transport of a process that serves one invocation at a time."""
 
     _client: RuntimeClient
 
-    def settle(self) -> None:
-        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it refused it."""
+    def settle(self, stop: StopSignal) -> None:
+        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it has not."""
         if self._stream is not None:
-            process_loop.run(self._stream.settle())
+            process_loop.run(self._settle(self._stream.settle(), stop))
         elif self.is_answered:
             self._client.settle()
 
@@ -112,9 +141,9 @@ class AsyncTransport(InvocationTransport):
 
     _client: AsyncClient
 
-    async def settle(self) -> None:
-        """Do as ``BlockingTransport.settle``."""
+    async def settle(self, stop: StopSignal, limit_s: float) -> None:
+        """Do as ``BlockingTransport.settle``, for ``limit_s`` seconds at most."""
         if self._stream is not None:
-            await self._stream.settle()
+            await self._settle(self._stream.settle(), stop, limit_s)
         elif self.is_answered:
-            await self._client.settle()
+            await self._settle(self._client.settle(), stop, limit_s)
