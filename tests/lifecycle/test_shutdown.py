@@ -168,7 +168,7 @@ def test_an_event_that_has_just_come_is_answered(
             os.kill(api.pid, signal.SIGSTOP)
             event = make_event("http-api", ClientRequest("GET", "/10"))
             pending = [api.start(event) for _ in range(slots or 1)]
-            while any(one.invocation.delivered_at is None for one in pending):
+            while any(one.invocation.delivered_at is None for one in pending):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             down = asyncio.create_task(api.shut_down())
             await asyncio.sleep(0)
@@ -197,7 +197,7 @@ def test_an_event_that_comes_behind_the_signal_is_answered(
             await asyncio.sleep(0)
             event = make_event("http-api", ClientRequest("GET", "/10"))
             pending += [api.start(event) for _ in range(2)]
-            while any(one.invocation.delivered_at is None for one in pending):
+            while any(one.invocation.delivered_at is None for one in pending):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             (tmp_path / "free").touch()
             for one in pending:
