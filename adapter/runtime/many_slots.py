@@ -105,8 +105,9 @@ class ManySlots:
             await self._call(decode_event(invocation), context, transport)
         except BaseException as error:
             if isinstance(error, SystemExit | KeyboardInterrupt):
-                self._end(error)  # first, so that no event comes to a process that ends
-            transport.fail(error)
+                self._end(error)  # so that no event comes to a process that ends
+            if not transport.has_failed:
+                transport.fail(error)
         self._watchdog.release(transport)
         try:
             left_s = max(context.get_remaining_time_in_millis() / 1000, LEAST_S)

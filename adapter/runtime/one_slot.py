@@ -62,7 +62,8 @@ class OneSlot:
         try:
             self._call(decode_event(invocation), context, transport)
         except BaseException as error:
-            transport.fail(error)
+            if not transport.has_failed:
+                transport.fail(error)
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 ending = error
         self._watchdog.release(transport)

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class InvocationTransport:
     """Posts a buffered answer over its slot's ``client``; a stream has a connection of its own.
 
-    Attribute: ``is_answered``, whether an answer has begun to leave, so that no error can be
-    reported in its place.
+    Attributes: ``is_answered``, whether an answer has begun to leave, so that no error can be
+    reported in its place; ``has_failed``, whether ``fail`` was called.
     """
 
     # `sam local` takes a stream for one text, prelude and all, and answers 502.
     can_stream = os.environ.get("AWS_SAM_LOCAL") != "true"
     is_answered = False
+    has_failed = False
     on_broken: Callable[[float, str], object] | None = None
     _stream: Stream | None = None
 
@@ -57,7 +58,7 @@ class InvocationTransport:
         self._post(head, (content,))
 
     def fail(self, error: BaseException) -> None:
-        """Log an error, and report it if there is no answer on its way."""
+        self.has_failed = True
         from penstock.adapter.runtime import logs
         from penstock.adapter.runtime.reports import Report
 
