@@ -166,7 +166,8 @@ class Delivery:
 
     def _prelude(self, cycle: StreamingCycle, is_empty: bool) -> bytes:  # noqa: FBT001
         is_head = cycle.scope["method"] == "HEAD"
-        reply = cycle.reply = self._rules.reply(cycle.exchange, b"", is_head=is_head)
+        reply = self._rules.reply(cycle.exchange, b"", is_head=is_head, is_stream=True)
+        cycle.reply = reply
         return self._encode_prelude(reply, cycle.scope, is_empty=is_empty and not is_head)
 
     def _encode_prelude(self, reply: Reply, scope: Scope, *, is_empty: bool) -> bytes:
@@ -176,7 +177,8 @@ class Delivery:
 
         if is_empty and not is_bodiless(reply.status):
             # A stream of a prelude alone has been seen to hang at the Function URL's front.
-            reply.headers.append(("content-length", "0"))
+            others = [pair for pair in reply.headers if pair[0] != "content-length"]
+            reply.headers = [*others, ("content-length", "0")]
         prelude = self.source.prelude(reply, scope, self._settings)
         return dumps(prelude, separators=(",", ":")).encode()
 
