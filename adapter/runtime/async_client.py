@@ -19,7 +19,7 @@ from penstock.adapter.runtime.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.adapter.runtime.protocol import Invocation, Response
 
@@ -28,10 +28,14 @@ class AsyncClient:
     """One kept-alive connection to the Runtime API: what RuntimeClient is, without blocking.
 
     Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    ``before_retry`` is called before ``next`` tries again.
     """
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(
+        self, address: tuple[str, int], before_retry: Callable[[], object] | None = None
+    ) -> None:
         self.address = address
+        self._before_retry = before_retry
         self.write = RequestWriter("{}:{}".format(*address), user_agent())
         self._connection: Connection | None = None
         self._sent: tuple[bytes, ...] = ()
@@ -57,6 +61,8 @@ class AsyncClient:
         for pause in PAUSES:
             if pause:
                 await asyncio.sleep(pause)
+                if self._before_retry is not None:
+                    self._before_retry()
             try:
                 response = await self._request((self.write.next,))
             except (OSError, RuntimeAPIError) as error:

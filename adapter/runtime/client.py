@@ -26,7 +26,7 @@ from penstock.adapter.runtime.responses import (
 from penstock.adapter.runtime.stop import GRACE_S, REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.adapter.runtime.protocol import Invocation, Response
     from penstock.adapter.runtime.stop import StopSignal
@@ -60,8 +60,11 @@ class RuntimeClient:
     """One kept-alive connection to the Runtime API; connects when it is first used.
 
     Once ``stop`` is requested, what is under way has its grace, and nothing is tried again.
-    Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    Attributes: ``address`` (host and port); ``write``, the writer of requests to it;
+    ``before_retry``, called before ``next`` tries again.
     """
+
+    before_retry: Callable[[], object] | None = None
 
     def __init__(self, host: str, port: int, stop: StopSignal | None = None) -> None:
         self.address = (host, port)
@@ -70,6 +73,11 @@ class RuntimeClient:
         self._socket: socket.socket | None = None
         self._parser = ResponseParser()
         self._sent: tuple[bytes, ...] = ()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is something to be read, or nothing ever will be."""
+        return self._socket is None or bool(select.select([self._socket], (), (), 0)[0])
 
     def close(self) -> None:
         """Drop the connection; the next request makes another."""
@@ -86,8 +94,11 @@ class RuntimeClient:
         """
         problem: Exception | None = None
         for pause in PAUSES:
-            if pause and self._is_stopped_within(pause):
-                return None
+            if pause:
+                if self._is_stopped_within(pause):
+                    return None
+                if self.before_retry is not None:
+                    self.before_retry()
             try:
                 self._send((self.write.next,))
                 if not self._wait():

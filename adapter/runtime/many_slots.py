@@ -17,6 +17,7 @@ from penstock.adapter.runtime.stop import GRACE_S, REASON
 from penstock.adapter.runtime.transports import AsyncTransport
 
 if TYPE_CHECKING:
+    from penstock.adapter.runtime.client import RuntimeClient
     from penstock.adapter.runtime.protocol import Invocation
     from penstock.adapter.runtime.stop import StopSignal
     from penstock.adapter.runtime.target import Target
@@ -38,13 +39,14 @@ class ManySlots:
 
     def __init__(
         self,
-        address: tuple[str, int],
+        client: RuntimeClient,
         target: Target,
         slots: int,
         stop: StopSignal,
         watchdog: Watchdog,
     ) -> None:
-        self._address = address
+        self._address = client.address
+        self._before_retry = client.before_retry
         self._handler = target.handler
         self._call = getattr(self, f"_call_{target.kind}")
         self._slots = slots
@@ -72,7 +74,7 @@ class ManySlots:
             raise next(filter(None, results), RuntimeAPIError("all slots have ended"))
 
     async def _slot(self, number: int) -> None:
-        client = AsyncClient(self._address)
+        client = AsyncClient(self._address, self._before_retry)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is one
         try:

@@ -48,15 +48,15 @@ def test_an_event_that_does_not_arrive_whole_is_asked_for_again(
 
 def test_an_api_that_is_away_for_a_moment(serve: Serve, run: Run, slots: int | None) -> None:
     async def main() -> None:
-        # Without the extension, whose connection would be lost with all others.
-        environ = {"PENSTOCK_EXTENSION": "0"}
-        async with serve(ECHO, concurrency=slots, environ=environ) as api:
+        async with serve(ECHO, concurrency=slots) as api:
             first = await api.invoke(1)
             await api.ready()
             async with api.refusing_connections():
                 pass
             # Until it has come back, Managed Instances have no place for an invocation.
             assert [2, first[1]] == await answered(api, 2)
+            await api.shut_down()  # of which the extension, lost and back, is told
+            assert "the runtime is killed" not in api.log.text
 
     run(main())
 
