@@ -6,7 +6,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("penstock")
+
+_started: ContextVar[WeakSet[asyncio.Task[Any]] | None] = ContextVar("penstock_tasks", default=None)
+"""The tasks that were started in the invocation that the running code belongs to."""
 
 LEAST_S: Final = 0.1
 """What the Runtime API has at least to take an answer, at whatever time it was given."""
@@ -65,6 +70,8 @@ class ManySlots:
         """
         loop = process_loop.shared = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.request)
+        if loop.get_task_factory() is None:
+            loop.set_task_factory(_make_task)
         self._stop.notify = self._hang_up
         tasks = [loop.create_task(self._slot(number)) for number in range(1, self._slots + 1)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,6 +105,8 @@ class ManySlots:
     async def _serve(self, client: AsyncClient, invocation: Invocation) -> None:
         context = contexts.LambdaContext(invocation)
         contexts.begin(context, alone=False)
+        started: WeakSet[asyncio.Task[Any]] = WeakSet()
+        _started.set(started)
         transport = AsyncTransport(client, invocation)
         self._under_way.add(transport)
         if self._stop.requested:  # while the event was arriving
@@ -119,6 +128,8 @@ class ManySlots:
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
         finally:
             self._under_way.discard(transport)
+            _log_tasks_left_behind(started, invocation.request_id)
+            _started.set(None)
             contexts.current.set(None)
 
     async def _call_adapter(self, event: Any, context: Any, transport: AsyncTransport) -> None:
@@ -132,7 +143,7 @@ class ManySlots:
             from penstock.adapter.runtime.threads import HandlerThreads
 
             self._threads = HandlerThreads(self._handler, self._slots)
-        result = await self._threads.call(event, context)
+        result = await self._wait(self._threads.call(event, context), context, transport)
         if isinstance(result, Coroutine):
             result = await self._wait(result, context, transport)
         transport.answer_result(result)
@@ -174,3 +185,23 @@ class ManySlots:
 def _hang_up(transport: AsyncTransport) -> None:
     if transport.on_broken is not None:
         transport.on_broken(GRACE_S, REASON)
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    started = _started.get()
+    if started is not None:
+        started.add(task)
+    return task
+
+
+def _log_tasks_left_behind(started: WeakSet[asyncio.Task[Any]], request_id: str) -> None:
+    for task in started:
+        if not task.done():
+            logger.warning(
+                "request %s: left a task behind, which goes on as long as this process: %r",
+                request_id,
+                task,
+            )

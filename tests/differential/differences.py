@@ -17,7 +17,8 @@ BEHAVIOUR_DIFFERENCES = (
         "lifespan",
         "everywhere",
         "start-up and shutdown in every invocation",
-        "start-up once an execution environment, at the first invocation; shutdown with `close()`",
+        "start-up once an execution environment, at the first invocation (on penstock's runtime: at"
+        " init); shutdown with `close()` (on penstock's runtime: at SIGTERM as well)",
         "A pool that every request opens and closes is no pool.",
     ),
     Difference(
