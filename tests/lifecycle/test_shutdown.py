@@ -230,6 +230,24 @@ def test_an_event_that_does_not_arrive_in_time_is_said_to_be_lost(
     run(main())
 
 
+def test_in_a_stream_of_one_of_several_slots(make_api: Make, run: Run) -> None:
+    environ = {"PENSTOCK_INVOKE_MODE": "response_stream"}
+
+    async def main() -> None:
+        async with make_api(APP, environ=environ, concurrency=3) as api:
+            pending = [api.start(URL, streaming=True) for _ in range(2)]
+            await asyncio.gather(*(one.begun() for one in pending))
+            await api.shut_down()
+            for one in pending:
+                with pytest.raises(FunctionFailed) as raised:
+                    await one.payload()
+                assert "the environment shuts down" in raised.value.error.json()["errorMessage"]
+            assert api.log.text.count("cancelled") == 2
+            assert "closing the pool" in api.log.text
+
+    run(main())
+
+
 def test_without_the_extension_lambda_kills(make_api: Make, run: Run) -> None:
     async def main() -> None:
         async with make_api(APP, environ={"PENSTOCK_EXTENSION": "0"}) as api:

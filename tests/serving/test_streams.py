@@ -241,11 +241,15 @@ class TestErrors:
         assert error.error_type == name
         assert error.json()["errorType"] == name.partition(".")[2]
 
-    def test_after_the_body_are_logged_only(self, serve: Serve, run: Run, get: Get) -> None:
+    def test_after_the_body_are_logged_only(
+        self, serve: Serve, run: Run, get: Get, slots: int | None
+    ) -> None:
         async def main() -> None:
-            async with serve(APP, streams=True) as api:
-                assert (await read(api.invoke_stream(get("/raise-after"))))[1:] == (b"whole", None)
-                await api.log.wait_for("ValueError: after")
+            async with serve(APP, streams=True, concurrency=slots) as api:
+                stream = api.invoke_stream(get("/raise-after"), request_id="after-1")
+                assert (await read(stream))[1:] == (b"whole", None)
+                record = await api.log.wait_for("request after-1 (GET '/raise-after'): after")
+                assert "ValueError" in record.text
 
         run(main())
 
