@@ -203,14 +203,18 @@ class RuntimeClient:
         if size < _JOINED:
             connection.sendall(b"".join(parts))
             return
+        self._limit_after_stop(connection)
         sent = connection.sendmsg(parts)
         if sent < size:  # a signal came in between
-            if self._is_stopping:
-                connection.settimeout(GRACE_S)
+            self._limit_after_stop(connection)
             for part in parts:
                 if sent < len(part):
                     connection.sendall(memoryview(part)[sent:])
                 sent = max(0, sent - len(part))
+
+    def _limit_after_stop(self, connection: socket.socket) -> None:
+        if self._is_stopping:
+            connection.settimeout(GRACE_S)
 
     def _is_stopped_within(self, seconds: float) -> bool:
         select.select([] if self._stop is None else [self._stop.fd], (), (), seconds)
@@ -224,8 +228,7 @@ class RuntimeClient:
         if self._stop is None or self._socket is None:
             return True
         ready = self._poll.poll()
-        if self._stop.requested:
-            self._socket.settimeout(GRACE_S)
+        self._limit_after_stop(self._socket)
         return [fd for fd, _ in ready] != [self._stop.fd]
 
     def _receive(self) -> Response:

@@ -1,4 +1,4 @@
-"""A connection on an event loop, at moments that a whole runtime meets by chance only."""
+"""Connections to the Runtime API, at moments that a whole runtime meets by chance only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.runtime.client import RuntimeClient
 from penstock.adapter.runtime.connection import Connection
+from penstock.adapter.runtime.stop import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -149,3 +151,33 @@ async def test_an_early_refusal_is_read_where_the_rest_of_the_request_cannot_lea
         api.sendall(b"HTTP/1.1 413 Long\r\nContent-Length: 0\r\n\r\n")
         api.close()
         assert (await response).status == 413
+
+
+@on_a_loop
+async def test_an_early_refusal_is_read_where_a_write_finds_out() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"POST / HTTP/1.1\r\n\r\n")
+        api.sendall(b"HTTP/1.1 413 Long\r\nContent-Length: 0\r\n\r\n")
+        api.close()
+        connection.write(b"more")
+        assert (await response).status == 413
+
+
+@on_a_loop
+async def test_nothing_is_left_to_wait_for_on_a_closed_connection() -> None:
+    async with connected() as (connection, _):
+        connection.begin(bytes(4_000_000))
+        connection.close()
+        with pytest.raises(OSError, match="broken"):
+            await connection.drain()
+
+
+def test_after_the_stop_an_answer_that_is_not_taken_is_given_up() -> None:
+    stop = StopSignal()
+    stop.request()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = RuntimeClient(*server.getsockname(), stop)
+        client.post(b"POST /answer HTTP/1.1\r\n\r\n", [bytes(100_000_000)])  # nobody reads it
+        with pytest.raises(RuntimeAPIError, match="POST /answer: no response within"):
+            client.settle()
+        client.close()
