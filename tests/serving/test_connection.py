@@ -51,7 +51,7 @@ async def connected() -> AsyncIterator[tuple[Connection, socket.socket]]:
 @on_a_loop
 async def test_it_knows_of_what_the_loop_has_not_read_yet(sent: bytes, is_answered: bool) -> None:
     async with connected() as (connection, api):
-        connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        connection.write(b"GET / HTTP/1.1\r\n\r\n")
         api.sendall(sent)
         assert connection.is_answered is is_answered
 
@@ -166,7 +166,7 @@ async def test_an_early_refusal_is_read_where_a_write_finds_out() -> None:
 @on_a_loop
 async def test_nothing_is_left_to_wait_for_on_a_closed_connection() -> None:
     async with connected() as (connection, _):
-        connection.begin(bytes(4_000_000))
+        connection.write(bytes(4_000_000))
         connection.close()
         with pytest.raises(OSError, match="broken"):
             await connection.drain()
@@ -176,7 +176,8 @@ def test_after_the_stop_an_answer_that_is_not_taken_is_given_up() -> None:
     stop = StopSignal()
     stop.request()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        client = RuntimeClient(*server.getsockname(), stop)
+        host, port = server.getsockname()
+        client = RuntimeClient(host, port, stop)
         client.post(b"POST /answer HTTP/1.1\r\n\r\n", [bytes(100_000_000)])  # nobody reads it
         with pytest.raises(RuntimeAPIError, match="POST /answer: no response within"):
             client.settle()
