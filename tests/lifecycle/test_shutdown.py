@@ -111,7 +111,7 @@ def test_in_a_stream(command: list[str], make_api: Make, run: Run) -> None:
 SLOTS = pytest.mark.parametrize("slots", [None, 3], ids=["one slot", "three slots"])
 
 ANSWERS = """
-import os, time
+import asyncio, os, time
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -123,6 +123,8 @@ async def app(scope, receive, send):
         return
     await send({"type": "http.response.start", "status": 200})
     print("answering", flush=True)
+    if scope["path"] == "/1":
+        await asyncio.sleep(60)
     while scope["path"] == "/0" and not os.path.exists("free"):
         time.sleep(0.01)
     await send({"type": "http.response.body", "body": b"x" * int(scope["path"][1:])})
@@ -156,8 +158,9 @@ def test_while_the_runtime_api_is_slow_to_take_the_answer(
 
 
 @SLOTS
+@pytest.mark.parametrize(("path", "statuses"), [("/10", {200, 503}), ("/1", {503})])
 def test_an_event_that_has_just_come_is_answered(
-    make_api: Make, run: Run, slots: int | None
+    make_api: Make, run: Run, slots: int | None, path: str, statuses: set[int]
 ) -> None:
     """The process stands still meanwhile, and wakes up with both."""
 
@@ -166,7 +169,7 @@ def test_an_event_that_has_just_come_is_answered(
             await api.ready()
             assert api.pid is not None
             os.kill(api.pid, signal.SIGSTOP)
-            event = make_event("http-api", ClientRequest("GET", "/10"))
+            event = make_event("http-api", ClientRequest("GET", path))
             pending = [api.start(event) for _ in range(slots or 1)]
             while any(one.invocation.delivered_at is None for one in pending):  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -175,7 +178,7 @@ def test_an_event_that_has_just_come_is_answered(
             os.kill(api.pid, signal.SIGCONT)
             for one in pending:
                 # It has a moment to end by itself, which a busy machine may use up.
-                assert (await one.result())["statusCode"] in {200, 503}
+                assert (await one.result())["statusCode"] in statuses
             await down
             assert "closing the pool" in api.log.text
             assert "the runtime is killed" not in api.log.text
