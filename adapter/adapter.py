@@ -182,8 +182,9 @@ class LambdaAdapter:
     def deliver(self, event: Any, context: Any, transport: Transport) -> None:
         """Answer one event through ``transport``: as soon as the response is there, or in parts.
 
-        Returns when the application has ended, which may be long after its answer has left. Raises
-        as calling the adapter does.
+        Returns when the application has ended, which may be long after its answer has left. What
+        calling the adapter would raise has failed the invocation then. Raises: the application's
+        SystemExit or KeyboardInterrupt, after the same.
         """
         loop = process_loop.acquire()
         try:
@@ -198,6 +199,10 @@ class LambdaAdapter:
                 rest = delivery.conclude(cycle)
             if rest is not None:
                 loop.run_until_complete(rest)
+        except BaseException as error:
+            transport.fail(error)  # before the hook, as an answer is
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._release(loop, context)
 
@@ -216,6 +221,10 @@ class LambdaAdapter:
                 rest = delivery.conclude(cycle)
             if rest is not None:
                 await rest
+        except BaseException as error:
+            transport.fail(error)
+            if not isinstance(error, Exception):
+                raise
         finally:
             if self._before_freeze is not None:
                 await self._flush(self._before_freeze, context)

@@ -88,7 +88,10 @@ class Delivery:
                 self._report(cycle, has_left=cycle.is_taken)
             if not cycle.is_taken:
                 self._answer(cycle)
-            elif cycle.failure is not None:
+                return None
+            if cycle.exchange.error is not None:
+                self._explain(cycle)
+            if cycle.failure is not None:
                 raise cycle.failure
             return None
         return self._conclude_stream(cycle)  # type: ignore[arg-type] # open makes one of the two
@@ -104,6 +107,8 @@ class Delivery:
                     raise
                 failure = error  # once the stream has its end
         if failure is None and cycle.sink.has_ended:
+            if cycle.exchange.error is not None:
+                self._explain(cycle)
             self._log(cycle.scope, cycle.reply, cycle.began)
             return None
         return self._end_stream(cycle, failure)
@@ -122,6 +127,11 @@ class Delivery:
         from penstock.adapter.outcome import report
 
         report(cycle, raise_errors=self._settings.raise_errors and not has_left)
+
+    def _explain(self, cycle: HTTPCycle) -> None:
+        from penstock.adapter.outcome import explain
+
+        explain(cycle)
 
     def _answer(self, cycle: EarlyCycle) -> None:
         source, settings, scope = self.source, self._settings, cycle.scope
@@ -156,7 +166,8 @@ class Delivery:
 
     def _prelude(self, cycle: StreamingCycle, is_empty: bool) -> bytes:  # noqa: FBT001
         is_head = cycle.scope["method"] == "HEAD"
-        reply = cycle.reply = self._rules.reply(cycle.exchange, b"", is_head=is_head)
+        reply = self._rules.reply(cycle.exchange, b"", is_head=is_head, is_stream=True)
+        cycle.reply = reply
         return self._encode_prelude(reply, cycle.scope, is_empty=is_empty and not is_head)
 
     def _encode_prelude(self, reply: Reply, scope: Scope, *, is_empty: bool) -> bytes:
@@ -166,7 +177,8 @@ class Delivery:
 
         if is_empty and not is_bodiless(reply.status):
             # A stream of a prelude alone has been seen to hang at the Function URL's front.
-            reply.headers.append(("content-length", "0"))
+            others = [pair for pair in reply.headers if pair[0] != "content-length"]
+            reply.headers = [*others, ("content-length", "0")]
         prelude = self.source.prelude(reply, scope, self._settings)
         return dumps(prelude, separators=(",", ":")).encode()
 
@@ -183,9 +195,7 @@ class Delivery:
                 await self._stream(cycle.transport, cycle.reply, cycle.scope)
             elif not cycle.sink.has_ended:
                 if not (cycle.expired or cycle.cut_short):
-                    from penstock.adapter.outcome import explain
-
-                    explain(cycle)
+                    self._explain(cycle)
                 await cycle.transport.abort(_reason(cycle))
         finally:
             self._log(cycle.scope, cycle.reply, cycle.began)

@@ -146,14 +146,15 @@ class TextRule:
 class ReplyRules:
     """How an application's response becomes a Reply; made once from the options."""
 
-    __slots__ = ("_dropped", "_dropped_of_head", "_is_text", "_log_dropped")
+    __slots__ = ("_dropped", "_dropped_uncounted", "_is_text", "_log_dropped")
 
     def __init__(self, settings: Settings) -> None:
         self._is_text = TextRule(settings.text_types)
         self._dropped = _DROPPED | settings.exclude_headers
         self._log_dropped = logger.isEnabledFor(logging.DEBUG)
-        # There is no body of HEAD to count, so the application's own word for its length stays.
-        self._dropped_of_head = (_DROPPED - {"content-length"}) | settings.exclude_headers
+        # Nobody can count the body of HEAD, or one that is still to come: the application's own
+        # word for its length stays.
+        self._dropped_uncounted = (_DROPPED - {"content-length"}) | settings.exclude_headers
 
     def reply(
         self,
@@ -161,14 +162,18 @@ class ReplyRules:
         body: bytes,
         *,
         is_head: bool,
+        is_stream: bool = False,
         encode: Callable[[bytes], Any] = b64encode,
     ) -> Reply:
-        """Return the response of a complete exchange; ``encode`` makes base64 of bytes.
+        """Return the response of an exchange; ``encode`` makes base64 of bytes.
+
+        It is complete, or begins a stream (``is_stream``), whose ``body`` is empty here.
 
         Text needs three things: a content type that says so (or none), no content encoding, and
         bytes that are UTF-8. Everything else is base64, so that no byte changes on the way.
         """
-        dropped = self._dropped_of_head if is_head else self._dropped
+        is_uncounted = is_head or (is_stream and not is_bodiless(exchange.status))
+        dropped = self._dropped_uncounted if is_uncounted else self._dropped
         headers = []
         content_type = None
         is_encoded = False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Transport(Protocol):
-    """Takes the answer to one invocation: either ``answer`` once, or ``start`` and then ``send``.
+    """Takes the answer to one invocation: ``answer`` or ``fail`` once, or ``start`` and ``send``.
 
     Attributes: ``can_stream``, whether ``start`` may be called; ``on_broken``, to be called when
     nobody takes the answer any more, with the seconds that the application has to end, and why.
@@ -29,6 +29,10 @@ class Transport(Protocol):
         Raises: PayloadTooLarge if it would be longer than the ``limit_bytes`` of the event source;
         it was not taken then.
         """
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Log an error, and tell the invoker, unless an answer has left or is on its way."""
         ...
 
     async def start(self, prelude: bytes, body: bytes, *, more: bool) -> None:

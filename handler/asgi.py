@@ -148,11 +148,17 @@ class ASGIHandler(DuckMethods, BaseHandler):
         return bool(match.route.stream_body)
 
     def create_request(self, scope: Any, body_file: Any) -> tuple[Any, Any]:
-        """Return ``(request, None)``, or ``(None, response)`` if the scope makes none."""
+        """Return ``(request, None)``, or ``(None, response)`` for a client that sent nonsense.
+
+        Raises whatever else goes wrong with it.
+        """
         try:
             request = self.request_class(scope, body_file, self.config)
         except Exception as error:
-            return None, self.failsafe.response_to_bad_scope(error)
+            response = self.failsafe.response_to_bad_scope(error)
+            if response is None:
+                raise
+            return None, response
         if self.state and "state" not in scope:
             request.state = dict(self.state)  # a server that ran the lifespan, but keeps no state
         length = len(body_file) if isinstance(body_file, bytes) else _whole_size(body_file)

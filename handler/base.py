@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync
 
+from penstock.handler.cleanup import note
 from penstock.handler.config import DEFAULT_CONFIG
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured
@@ -83,7 +84,9 @@ class BaseHandler:
             self.load_middleware(is_async=False)
         assert self._sync_chain is not None  # noqa: S101 - for type checkers
         response = self._sync_chain.handler(request)  # type: ignore[misc]
-        response._resource_closers.append(request.close)  # noqa: SLF001
+        closers = getattr(response, "_resource_closers", None)
+        if closers is not None:  # not so with those that only look like Django's
+            closers.append(request.close)
         return self._logged(request, response)
 
     async def get_response_async(self, request: Any) -> Any:
@@ -121,8 +124,8 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
-        _note(request, response)
         if callable(getattr(response, "render", None)):
+            note(request, response)
             response = await self._render(request, response, chain)
         return response
 
@@ -163,8 +166,8 @@ class BaseHandler:
                     raise
         if not hasattr(response, "status_code"):
             response = self._coerced(response, view)
-        _note(request, response)
         if callable(getattr(response, "render", None)):
+            note(request, response)
             response = self._render_sync(request, response, chain)
         return response
 
@@ -219,12 +222,6 @@ class BaseHandler:
 
                 return JsonResponse(response, safe=False)
         raise TypeError(f"{_view_name(view)} returned {response!r}: expected a response")
-
-
-def _note(request: Any, response: Any) -> None:
-    exchange = request.__dict__.get("_exchange")
-    if exchange is not None:
-        exchange.note(response)
 
 
 def as_router(routes_or_view: Any, *, redirect_slashes: bool) -> Any:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.streaming import Pulled, StreamingHttpResponse
+from penstock.handler.tasks import is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

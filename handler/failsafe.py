@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+from penstock.handler.cleanup import note
 from penstock.handler.coroutines import is_async_callable
 from penstock.handler.exceptions import (
     HttpError,
@@ -15,6 +18,7 @@ from penstock.handler.exceptions import (
 from penstock.handler.hops import in_request_thread
 from penstock.handler.response import HttpResponse
 from penstock.handler.signals import got_request_exception
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +38,8 @@ _DJANGO = {
     "django.core.exceptions.SuspiciousOperation": 400,
 }
 _TOO_MUCH = frozenset(("RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent"))
-_SECRET = ("authorization", "cookie", "x-api-key")
+# In the names of headers that let somebody in, such as x-amz-security-token.
+_SECRET = ("auth", "cookie", "credential", "key", "password", "secret", "session", "sign", "token")
 _TYPE = "text/plain; charset=utf-8"
 
 
@@ -47,7 +52,7 @@ class Kind(NamedTuple):
     uncaught: bool = False
 
 
-_kinds: dict[type[BaseException], Kind] = {}
+_kinds: WeakKeyDictionary[type[BaseException], Kind] = WeakKeyDictionary()
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -110,19 +115,23 @@ class Failsafe:
             if custom is not None:
                 response = await _called(custom, request, error)
                 response = await _rendered(response)
-        except Exception as second:
+        except (Exception, asyncio.CancelledError) as second:
+            if comes_from_outside(second):
+                raise
             logger.exception("an error handler failed")
             await self._announce(request, second)
             response = await self._second(request, second, custom)
         return self._done(request, error, kind, response)
 
-    async def _second(self, request: Any, second: Exception, failed: Any) -> Any:
+    async def _second(self, request: Any, second: BaseException, failed: Any) -> Any:
         """The handler for 500, after another handler failed; None if that fails as well."""
         last = self._custom(second, Kind(500, logger, logging.ERROR))
         try:
             if last is not None and last is not failed:
                 return await _rendered(await _called(last, request, second))
-        except Exception:
+        except (Exception, asyncio.CancelledError) as third:
+            if comes_from_outside(third):
+                raise
             logger.exception("the error handler for 500 failed")
         return self._response_of(request, second, 500)
 
@@ -167,14 +176,14 @@ class Failsafe:
         if response is None:
             response = self._response_of(request, error, kind.status)
         if kind.level > logging.DEBUG:
-            log_response(request, response, kind, error if kind.uncaught else None, str(error))
+            log_response(request, response, kind, error if kind.uncaught else None, _said(error))
         response._has_been_logged = True  # noqa: SLF001
         return response  # type: ignore[no-any-return]
 
     def _response_of(self, request: Any, error: BaseException, status: int) -> HttpResponseBase:
         try:
             return self.builtin(request, error, status)
-        except ValueError:  # a header or text of an HttpError that cannot be sent
+        except Exception:  # a header or text of an HttpError that cannot be sent
             logger.exception("an exception's own response could not be made")
             return self.builtin(request, None, 500)
 
@@ -194,20 +203,20 @@ class Failsafe:
         response.content = content
         return response
 
-    def response_to_bad_scope(self, error: Exception) -> HttpResponseBase:
-        """The response to a request that could not be made of its scope; it has no content."""
-        kind = kind_of(error)
-        if isinstance(error, UnicodeError):
-            kind = _plain(400)
-        response = HttpResponse(b"", status=kind.status, content_type=_TYPE)
+    def response_to_bad_scope(self, error: Exception) -> HttpResponseBase | None:
+        """The response to a scope that makes no request, without content.
+
+        None if that is not the client's fault: an exception like any other.
+        """
+        kind = _plain(400) if isinstance(error, UnicodeError) else kind_of(error)
         if kind.uncaught:
-            response.content = "500 Internal Server Error"
+            return None
+        response = HttpResponse(b"", status=kind.status, content_type=_TYPE)
         kind.logger.log(
             kind.level,
             "%s: the request could not be read: %s",
             response.reason_phrase,
-            escaped(str(error)),
-            exc_info=error if kind.uncaught else None,
+            escaped(_said(error)),
             extra={"status_code": kind.status, "request": None},
         )
         response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -219,6 +228,13 @@ class Failsafe:
         return await self.response_for(request, error)
 
 
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be made"
+
+
 async def _called(handler: Callable[..., Any], request: Any, error: BaseException) -> Any:
     if is_async_callable(handler):
         response = await handler(request, error)
@@ -226,6 +242,8 @@ async def _called(handler: Callable[..., Any], request: Any, error: BaseExceptio
         response = await in_request_thread(handler, request, error)
     if not hasattr(response, "status_code"):
         raise TypeError(f"error handler {handler!r} returned {response!r}: expected a response")
+    if request is not None:
+        note(request, response)
     return response
 
 
@@ -275,7 +293,7 @@ def debug_page(request: Any, error: BaseException) -> str:
     scope = getattr(request, "scope", None) or {}
     for raw_name, raw_value in scope.get("headers", ()):
         name = raw_name.decode("latin-1")
-        secret = name.lower() in _SECRET or "token" in name.lower()
+        secret = any(part in name.lower() for part in _SECRET)
         value = "********" if secret else raw_value.decode("latin-1")
         lines.append(f"{name}: {value}\n")
     return "".join(lines)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
+from penstock.handler.cleanup import note
 from penstock.handler.hops import in_request_thread
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class FusedGroup:
                 response = await below(request)
                 if has_way_out:
                     response = await in_request_thread(self._go_out, request, response, last)
+            note(request, response)
             return response
 
         return fused

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import async_to_sync, sync_to_async
 
+from penstock.handler.cleanup import note
 from penstock.handler.coroutines import close_coroutine, is_async_callable
 from penstock.handler.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from penstock.handler.fusion import FusedGroup, can_be_fused
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,12 +131,11 @@ class Chain:
                     response = await layer(request)
                     if not hasattr(response, "status_code"):
                         _refuse(name, response)
-                except Exception as error:
-                    return await failsafe.response_for(request, error)
-                except asyncio.CancelledError as error:
-                    if is_being_cancelled():
+                except (Exception, asyncio.CancelledError) as error:
+                    if comes_from_outside(error):
                         raise
                     return await failsafe.response_for(request, error)
+                note(request, response)
                 return response
 
             return safe
@@ -146,15 +147,10 @@ class Chain:
                     _refuse(name, response)
             except Exception as error:
                 return failsafe.response_for_sync(request, error)
+            note(request, response)
             return response
 
         return safe_sync
-
-
-def is_being_cancelled() -> bool:
-    """Whether a ``CancelledError`` comes from outside, and not from the code that raised it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def adapt_method_mode(

@@ -12,10 +12,11 @@ import itertools
 import logging
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
-from weakref import WeakMethod, ref
 
 from blinker import ANY
 from blinker import Signal as BlinkerSignal
+
+from penstock.handler.tasks import comes_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -37,7 +38,8 @@ class Signal(BlinkerSignal):
         super().__init__(doc)
         # When each (receiver, sender) was connected; blinker's own sets keep no order.
         self._order: dict[tuple[Hashable, Hashable], int] = {}
-        self._uids: dict[tuple[Hashable, Hashable], Any] = {}
+        # The receiver of each (dispatch_uid, sender).
+        self._uids: dict[tuple[Hashable, Hashable], Hashable] = {}
 
     def connect(  # type: ignore[override]
         self,
@@ -53,36 +55,47 @@ class Signal(BlinkerSignal):
         """
         if not callable(receiver):
             raise TypeError(f"signal receiver {receiver!r}: expected a callable")
-        if dispatch_uid is not None:
-            known = self._uids.get((dispatch_uid, _key(sender)))
-            if known is not None and known() is not None:
-                return receiver
-            self._uids[dispatch_uid, _key(sender)] = _reference(receiver, weak=weak)
+        self._forget_the_dead()
+        key, sender_key = _key(receiver), _key(sender)
+        if (
+            dispatch_uid is not None
+            and self._uids.setdefault((dispatch_uid, sender_key), key) != key
+        ):
+            return receiver
         super().connect(receiver, ANY if sender is None else sender, weak)
-        self._order.setdefault((_key(receiver), _key(sender)), next(_counter))
+        self._order.setdefault((key, sender_key), next(_counter))
         return receiver
 
     def disconnect(  # type: ignore[override]
         self, receiver: Receiver | None = None, sender: Any = None, dispatch_uid: Hashable = None
     ) -> bool:
         """Forget the receiver, or the one of ``dispatch_uid``; whether it was connected."""
+        key: Hashable = None if receiver is None else _key(receiver)
+        sender_key = _key(sender)
         if dispatch_uid is not None:
-            known = self._uids.pop((dispatch_uid, _key(sender)), None)
-            receiver = None if known is None else known()
-        if receiver is None or self._order.pop((_key(receiver), _key(sender)), None) is None:
+            key = self._uids.get((dispatch_uid, sender_key))
+        if not self._is_connected(key, sender_key):
             return False
-        if sender is None:
-            # blinker would forget the receiver for every sender, not only for "anybody".
-            self._by_sender[_ANY_ID].discard(_key(receiver))
-            senders = self._by_receiver[_key(receiver)]
-            senders.discard(_ANY_ID)
-            if not senders:
-                super().disconnect(receiver)
-        else:
-            super().disconnect(receiver, sender)
-            if not self._by_receiver[_key(receiver)]:
-                super().disconnect(receiver)
+        # blinker's own disconnect would take "from anybody" for "from everybody".
+        self._by_sender[sender_key].discard(key)
+        senders = self._by_receiver[key]
+        senders.discard(sender_key)
+        if not senders:
+            self._disconnect(key, _ANY_ID)
+        self._forget_the_dead()
         return True
+
+    def _is_connected(self, key: Hashable, sender_key: Hashable) -> bool:
+        return sender_key in self._by_receiver.get(key, ())
+
+    def _forget_the_dead(self) -> None:
+        """Drop what is known of receivers and senders that are no more: their ids come again."""
+        for pair in list(self._order):
+            if not self._is_connected(*pair):
+                self._order.pop(pair, None)
+        for uid, key in list(self._uids.items()):
+            if not self._is_connected(key, uid[1]):
+                self._uids.pop(uid, None)
 
     def has_listeners(self, sender: Any = None) -> bool:
         """Whether anybody would be called."""
@@ -175,7 +188,8 @@ async def _gather(
     receivers: list[Receiver], named: dict[str, Any], *, robust: bool
 ) -> list[tuple[Receiver, Any]]:
     if len(receivers) == 1:  # no task, so context variables that it sets survive
-        return [(receivers[0], await _one(receivers[0], named, robust=robust))]
+        receiver = receivers[0]
+        return [(receiver, _result(receiver, *await _guarded(receiver, named), robust=robust))]
     context = contextvars.copy_context()
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -184,35 +198,36 @@ async def _gather(
     for variable, value in context.items():  # what receivers set is seen by whoever sent
         if variable.get(None) is not value:
             variable.set(value)
-    results: list[tuple[Receiver, Any]] = []
-    for receiver, task in zip(receivers, tasks, strict=True):
-        value, error = task.result()
-        if error is not None:
-            if not robust:
-                raise error
-            value = _logged(receiver, error)
-        results.append((receiver, value))
-    return results
+    return [
+        (receiver, _result(receiver, *task.result(), robust=robust))
+        for receiver, task in zip(receivers, tasks, strict=True)
+    ]
 
 
-async def _one(receiver: Receiver, named: dict[str, Any], *, robust: bool) -> Any:
-    try:
-        return await receiver(**named)
-    except Exception as error:
-        if not robust:
-            raise
-        return _logged(receiver, error)
-
-
-async def _guarded(receiver: Receiver, named: dict[str, Any]) -> tuple[Any, Exception | None]:
+async def _guarded(receiver: Receiver, named: dict[str, Any]) -> tuple[Any, BaseException | None]:
     # An error must not cancel the other receivers, as it would in a task group.
     try:
         return await receiver(**named), None
-    except Exception as error:
+    except BaseException as error:
+        # A receiver's own cancellation would pass for one of the request, and SystemExit in a task
+        # would stop the loop at once.
+        if comes_from_outside(error) or isinstance(error, GeneratorExit):
+            raise
         return None, error
 
 
-def _logged(receiver: Receiver, error: Exception) -> Exception:
+def _result(receiver: Receiver, value: Any, error: BaseException | None, *, robust: bool) -> Any:
+    if error is None:
+        return value
+    if robust and isinstance(error, Exception | asyncio.CancelledError):
+        return _logged(receiver, error)
+    try:
+        raise error
+    finally:
+        del error  # its traceback holds this frame, and that the receiver
+
+
+def _logged(receiver: Receiver, error: BaseException) -> BaseException:
     name = getattr(receiver, "__qualname__", repr(receiver))
     logger.error("signal receiver %s failed", name, exc_info=error)
     return error
@@ -228,19 +243,13 @@ _ANY_ID = 0  # blinker's key for "anybody"
 
 
 def _key(obj: Any) -> Hashable:
-    """The identity that blinker gives a of a receiver or sender."""
+    """The identity that blinker gives a receiver or sender."""
     if obj is None:
         return _ANY_ID
     function = getattr(obj, "__func__", None)
     if function is not None:
         return id(function), id(obj.__self__)
     return obj if isinstance(obj, str | int) else id(obj)
-
-
-def _reference(receiver: Receiver, *, weak: bool) -> Callable[[], Receiver | None]:
-    if not weak:
-        return lambda: receiver
-    return WeakMethod(receiver) if hasattr(receiver, "__func__") else ref(receiver)
 
 
 def receiver(signals: Signal | Iterable[Signal], **options: Any) -> Callable[[Receiver], Receiver]:

@@ -1,9 +1,20 @@
-"""Waiting for a task to be over, whatever happens meanwhile."""
+"""Tasks and their cancellation."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+
+def is_being_cancelled() -> bool:
+    """Whether the current task was cancelled; ``uncancel``, as of a timeout, takes that back."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def comes_from_outside(error: BaseException) -> bool:
+    """Whether it is a cancellation of the task, and no failure of the code that raised it."""
+    return isinstance(error, asyncio.CancelledError) and is_being_cancelled()
 
 
 async def settle(task: asyncio.Future[Any], *, cancel: bool = True) -> None:

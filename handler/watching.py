@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import asyncio
 
-    from penstock.handler.exchange import Exchange
+    from penstock.handler.supervision import Supervision
 
 # Seconds between two looks: a request is listened to after one to two of these.
 PERIOD = 0.005
@@ -24,26 +24,26 @@ class Watch:
     # It holds no reference to its loop, which is collected with it.
 
     def __init__(self) -> None:
-        self._new: dict[Exchange, None] = {}
-        self._seen: dict[Exchange, None] = {}
+        self._new: dict[Supervision, None] = {}
+        self._seen: dict[Supervision, None] = {}
         self._is_set = False
 
-    def add(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
-        """Call the exchange's ``watch`` in a while, unless it is removed before."""
-        self._new[exchange] = None
+    def add(self, request: Supervision, loop: asyncio.AbstractEventLoop) -> None:
+        """Call the request's ``listen`` in a while, unless it is removed before."""
+        self._new[request] = None
         if not self._is_set:
             self._is_set = True
             loop.call_later(PERIOD, self._look, loop)
 
-    def remove(self, exchange: Exchange) -> None:
+    def remove(self, request: Supervision) -> None:
         """The request is over."""
-        if self._new.pop(exchange, self) is self:
-            self._seen.pop(exchange, None)
+        if self._new.pop(request, self) is self:
+            self._seen.pop(request, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         old, self._seen, self._new = self._seen, self._new, {}
-        for exchange in old:
-            exchange.watch()
+        for request in old:
+            request.listen()
         self._is_set = bool(self._seen)
         if self._is_set:
             loop.call_later(PERIOD, self._look, loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock.handler.exceptions import (
@@ -13,13 +14,13 @@ from penstock.handler.exceptions import (
     WebSocketDisconnect,
 )
 from penstock.handler.failsafe import kind_of
-from penstock.handler.middleware import is_being_cancelled
 from penstock.handler.sending import close_response
 from penstock.handler.signals import (
     got_request_exception,
     websocket_connected,
     websocket_disconnected,
 )
+from penstock.handler.tasks import comes_from_outside
 from penstock.handler.threads import ThreadScope
 from penstock.handler.websockets import CONNECTING, WebSocket
 
@@ -126,9 +127,11 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
     try:
         ws = WebSocket(scope, receive, send, config=handler.config)
     except Exception as error:  # a scope that makes no request
-        handler.failsafe.response_to_bad_scope(error)  # logs it
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        if handler.failsafe.response_to_bad_scope(error) is None:
+            await handler.failsafe.response_for(None, error)
+        with suppress(OSError):  # the client is gone
+            if (await receive())["type"] != "websocket.disconnect":
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
     if "state" not in scope:  # a server without lifespan state
         ws.state = dict(handler.state)
@@ -138,8 +141,8 @@ async def serve_websocket(handler: ASGIHandler, scope: Any, receive: Any, send: 
         return
     async with ThreadScope(handler.threads):
         sender = type(handler)
-        await websocket_connected.asend_robust(sender, scope=scope, websocket=ws)
         try:
+            await websocket_connected.asend_robust(sender, scope=scope, websocket=ws)
             await _run(handler, ws)
         except WebSocketDisconnect:  # found while the connection was being ended
             pass
@@ -157,10 +160,8 @@ async def _run(handler: ASGIHandler, ws: WebSocket) -> None:
     except WebSocketDisconnect:
         if not ws.closed:  # of another connection that the view used
             await ws.close()
-    except Exception as error:
-        await _end_with_error(handler, ws, error)
-    except asyncio.CancelledError as error:
-        if is_being_cancelled():
+    except (Exception, asyncio.CancelledError) as error:
+        if comes_from_outside(error):
             raise
         await _end_with_error(handler, ws, error)
 

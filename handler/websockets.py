@@ -86,7 +86,7 @@ class WebSocket(Connection):
         """
         if self._connected:
             return
-        message = await self._receive()
+        message = await self._take()
         if message["type"] == "websocket.disconnect":
             raise self._gone(message.get("code", 1006), message.get("reason"))
         if message["type"] != "websocket.connect":
@@ -189,7 +189,7 @@ class WebSocket(Connection):
         """
         self._raise_if_ended()
         self._expect("receive", OPEN)
-        message = await self._receive()
+        message = await self._take()
         if message["type"] == "websocket.receive":
             text: str | None = message.get("text")
             data: bytes | None = message.get("bytes")
@@ -289,6 +289,13 @@ class WebSocket(Connection):
         self.connection_state, self._left_by_client = CLOSED, True
         self._end = WebSocketDisconnect(1005 if code is None else code, reason or "")
         return self._end
+
+    async def _take(self) -> Any:
+        """Receive; some servers raise ``OSError`` where the client is gone, as ``send`` does."""
+        try:
+            return await self._receive()
+        except OSError as error:
+            raise self._gone(1006, str(error)) from error
 
     async def _send_frame(self, call: str, message: dict[str, Any]) -> None:
         self._raise_if_ended()

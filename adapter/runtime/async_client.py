@@ -6,28 +6,45 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from penstock.adapter.errors import RuntimeAPIError
-from penstock.adapter.runtime.client import PAUSES, refused, user_agent
+from penstock.adapter.runtime.client import user_agent
 from penstock.adapter.runtime.connection import Connection
-from penstock.adapter.runtime.protocol import Invocation, RequestWriter
+from penstock.adapter.runtime.protocol import RequestWriter
+from penstock.adapter.runtime.responses import (
+    PAUSES,
+    broken,
+    check_accepted,
+    gone,
+    named,
+    read_event,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from penstock.adapter.runtime.protocol import Response
+    from penstock.adapter.runtime.protocol import Invocation, Response
 
 
 class AsyncClient:
     """One kept-alive connection to the Runtime API: what RuntimeClient is, without blocking.
 
     Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    ``before_retry`` is called before ``next`` tries again.
     """
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(
+        self, address: tuple[str, int], before_retry: Callable[[], object] | None = None
+    ) -> None:
         self.address = address
+        self._before_retry = before_retry
         self.write = RequestWriter("{}:{}".format(*address), user_agent())
         self._connection: Connection | None = None
         self._sent: tuple[bytes, ...] = ()
         self._response: asyncio.Future[Response] | None = None
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether what ``next`` waits for has arrived, or begun to."""
+        return self._connection is not None and self._connection.is_answered
 
     def close(self) -> None:
         """Drop the connection; the next request makes another."""
@@ -44,19 +61,16 @@ class AsyncClient:
         for pause in PAUSES:
             if pause:
                 await asyncio.sleep(pause)
+                if self._before_retry is not None:
+                    self._before_retry()
             try:
                 response = await self._request((self.write.next,))
             except (OSError, RuntimeAPIError) as error:
                 self.close()
                 problem = error
                 continue
-            if response.status == 200:
-                return Invocation(response)
-            raise refused("GET invocation/next", 200, response)
-        raise RuntimeAPIError(
-            f"no event from the Runtime API at {self.address} after {len(PAUSES)} tries:"
-            f" {type(problem).__name__}: {problem}"
-        )
+            return read_event(response)
+        raise gone(self.address, problem)
 
     def post(self, head: bytes, parts: Sequence[bytes]) -> None:
         """Begin to send a request on the connection that the event came on; never raises."""
@@ -71,7 +85,7 @@ class AsyncClient:
         A connection that broke before any answer is tried again, once.
         Raises: RuntimeAPIError if the API did not accept what was posted.
         """
-        what = self._sent[0].partition(b" HTTP/")[0].decode("latin-1")
+        what = named(self._sent[0])
         try:
             try:
                 if self._response is None:
@@ -83,12 +97,11 @@ class AsyncClient:
                 response = await self._request(self._sent)
         except (OSError, RuntimeAPIError) as error:
             self.close()
-            raise RuntimeAPIError(f"{what}: {type(error).__name__}: {error}") from error
+            raise broken(error, what) from error
         finally:
             self._sent = ()
             self._response = None
-        if response.status != 202:
-            raise refused(what, 202, response)
+        check_accepted(what, response)
 
     async def _request(self, parts: tuple[bytes, ...]) -> Response:
         connection = self._connection

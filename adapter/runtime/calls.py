@@ -50,7 +50,7 @@ class HandlerCall:
         left = context.get_remaining_time_in_millis() / 1000
         self._margin = min(MARGIN_S, left / 2)
         self._seconds = left - self._margin
-        self._reason = "shortly before the deadline"
+        self._reason = ""
         self._task: asyncio.Task[None] | None = None
         self._result: Any = None
         self._error: BaseException | None = None
@@ -74,12 +74,14 @@ class HandlerCall:
             if self._error is not None:
                 raise self._error
             return self._result
-        raise Fault("Function.TimedOut", f"the handler was cancelled {self._reason}")
+        reason = self._reason or "shortly before the deadline"
+        raise Fault("Function.TimedOut", f"the handler was cancelled {reason}")
 
     def hang_up(self, grace: float, why: str) -> None:
         """Cancel the handler, after a grace in seconds; ``why`` is for the error."""
-        self._reason = f"as {why}"
-        asyncio.get_running_loop().call_later(grace, self._cancel)
+        if not self._reason:
+            self._reason = f"as {why}"
+            asyncio.get_running_loop().call_later(grace, self._cancel)
 
     async def _capture(self) -> None:
         # A task that raises SystemExit would take the event loop down with it.

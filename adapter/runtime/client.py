@@ -10,20 +10,26 @@ import os
 import select
 import socket
 import sys
-import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from penstock.adapter.errors import RuntimeAPIError
-from penstock.adapter.runtime.protocol import Invocation, RequestWriter, Response, ResponseParser
+from penstock.adapter.runtime.protocol import RequestWriter, ResponseParser
+from penstock.adapter.runtime.responses import (
+    PAUSES,
+    broken,
+    check_accepted,
+    gone,
+    named,
+    read_event,
+)
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from penstock.adapter.runtime.protocol import Invocation, Response
     from penstock.adapter.runtime.stop import StopSignal
-
-PAUSES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
-"""Seconds before each try to reach a Runtime API that does not answer; then it counts as gone."""
 
 _RECEIVE = 65536
 _RECEIVE_LARGE = 1 << 20
@@ -53,8 +59,12 @@ def user_agent() -> str:
 class RuntimeClient:
     """One kept-alive connection to the Runtime API; connects when it is first used.
 
-    Attributes: ``address`` (host and port); ``write``, the writer of requests to it.
+    Once ``stop`` is requested, what is under way has its grace, and nothing is tried again.
+    Attributes: ``address`` (host and port); ``write``, the writer of requests to it;
+    ``before_retry``, called before ``next`` tries again.
     """
+
+    before_retry: Callable[[], object] | None = None
 
     def __init__(self, host: str, port: int, stop: StopSignal | None = None) -> None:
         self.address = (host, port)
@@ -64,37 +74,47 @@ class RuntimeClient:
         self._parser = ResponseParser()
         self._sent: tuple[bytes, ...] = ()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is something to be read, or nothing ever will be."""
+        return self._socket is None or bool(select.select([self._socket], (), (), 0)[0])
+
     def close(self) -> None:
         """Drop the connection; the next request makes another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self._parser = ResponseParser()
 
     def next(self) -> Invocation | None:
         """Wait for the next event; None if the stop signal came first.
 
-        Raises: RuntimeAPIError when there is no API any more, or it refuses.
+        Raises: RuntimeAPIError when there is no API any more, or it refuses; also when an event was
+        arriving at the stop, and did not within the grace.
         """
         problem: Exception | None = None
         for pause in PAUSES:
             if pause:
-                time.sleep(pause)
+                if self._is_stopped_within(pause):
+                    return None
+                if self.before_retry is not None:
+                    self.before_retry()
             try:
                 self._send((self.write.next,))
-                if self._stop is not None and self._is_stopped(self._stop):
+                if not self._wait():
                     return None
                 response = self._receive()
             except (OSError, RuntimeAPIError) as error:
+                is_torn = self._parser.has_begun
                 self.close()
+                if self._is_stopping:
+                    if is_torn:
+                        raise RuntimeAPIError("an event that was arriving is lost") from error
+                    return None
                 problem = error
                 continue
-            if response.status == 200:
-                return Invocation(response)
-            raise refused("GET invocation/next", 200, response)
-        raise RuntimeAPIError(
-            f"no event from the Runtime API at {self.address} after {len(PAUSES)} tries:"
-            f" {type(problem).__name__}: {problem}"
-        )
+            return read_event(response)
+        raise gone(self.address, problem)
 
     def post(self, head: bytes, parts: Sequence[bytes]) -> None:
         """Send a request; ``settle`` reads what comes back. Never raises.
@@ -111,21 +131,24 @@ class RuntimeClient:
         A connection that broke before any answer is tried again, once.
         Raises: RuntimeAPIError if the API did not accept what was posted.
         """
-        what = self._sent[0].partition(b" HTTP/")[0].decode("latin-1")
+        what = named(self._sent[0])
         try:
             try:
+                self._wait()
                 response = self._receive()
             except (OSError, RuntimeAPIError):
+                if self._is_stopping:
+                    raise
                 self.close()
                 self._send(self._sent)
+                self._wait()
                 response = self._receive()
         except (OSError, RuntimeAPIError) as error:
             self.close()
-            raise RuntimeAPIError(f"{what}: {type(error).__name__}: {error}") from error
+            raise broken(error, what) from error
         finally:
             self._sent = ()
-        if response.status != 202:
-            raise refused(what, 202, response)
+        check_accepted(what, response)
 
     def request(self, head: bytes, body: bytes = b"") -> Response:
         """Return the response to any other request.
@@ -136,7 +159,7 @@ class RuntimeClient:
             self._send((head, body) if body else (head,))
         except OSError as error:
             self.close()
-            raise RuntimeAPIError(f"{type(error).__name__}: {error}") from error
+            raise broken(error) from error
         return self.response()
 
     def response(self) -> Response:
@@ -146,9 +169,13 @@ class RuntimeClient:
         """
         try:
             return self._receive()
-        except OSError as error:
+        except (OSError, RuntimeAPIError) as error:
             self.close()
-            raise RuntimeAPIError(f"{type(error).__name__}: {error}") from error
+            raise broken(error) from error
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._stop is not None and self._stop.requested
 
     def _connect(self) -> socket.socket:
         # socket.create_connection would import the codec for host names, which takes 2 ms.
@@ -161,7 +188,6 @@ class RuntimeClient:
             raise
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connection
-        self._parser = ResponseParser()
         if self._stop is not None:
             self._poll = select.poll()
             self._poll.register(connection, select.POLLIN)
@@ -177,16 +203,33 @@ class RuntimeClient:
         if size < _JOINED:
             connection.sendall(b"".join(parts))
             return
+        self._limit_after_stop(connection)
         sent = connection.sendmsg(parts)
         if sent < size:  # a signal came in between
+            self._limit_after_stop(connection)
             for part in parts:
                 if sent < len(part):
                     connection.sendall(memoryview(part)[sent:])
                 sent = max(0, sent - len(part))
 
-    def _is_stopped(self, stop: StopSignal) -> bool:
-        """Wait for a response or the stop, and say whether it is only the stop."""
-        return [fd for fd, _ in self._poll.poll()] == [stop.fd]
+    def _limit_after_stop(self, connection: socket.socket) -> None:
+        if self._is_stopping:
+            connection.settimeout(GRACE_S)
+
+    def _is_stopped_within(self, seconds: float) -> bool:
+        select.select([] if self._stop is None else [self._stop.fd], (), (), seconds)
+        return self._is_stopping
+
+    def _wait(self) -> bool:
+        """Wait for a response or the stop, and say whether there is more than the stop.
+
+        ``_receive`` is limited after the stop, not before: nobody knows when an event will come.
+        """
+        if self._stop is None or self._socket is None:
+            return True
+        ready = self._poll.poll()
+        self._limit_after_stop(self._socket)
+        return [fd for fd, _ in ready] != [self._stop.fd]
 
     def _receive(self) -> Response:
         connection = self._socket
@@ -194,7 +237,10 @@ class RuntimeClient:
             raise RuntimeAPIError("the connection could not be made")
         parser = self._parser
         while True:
-            data = connection.recv(_RECEIVE_LARGE if parser.wanted > _RECEIVE else _RECEIVE)
+            try:
+                data = connection.recv(_RECEIVE_LARGE if parser.wanted > _RECEIVE else _RECEIVE)
+            except TimeoutError:
+                raise RuntimeAPIError(f"no response within {GRACE_S} s, and {REASON}") from None
             response = parser.feed(data) if data else parser.feed_eof()
             if response is not None:
                 if not response.keeps_alive:
@@ -202,9 +248,4 @@ class RuntimeClient:
                 return response
             if not data:
                 raise RuntimeAPIError("the Runtime API closed the connection without a response")
-
-
-def refused(what: str, expected: int, response: Response) -> RuntimeAPIError:
-    """Return the error that a response is which says no."""
-    body = response.body[:300].decode("utf-8", "replace")
-    return RuntimeAPIError(f"{what}: expected {expected}, got {response.status} {body}")
+            self._wait()  # for the rest

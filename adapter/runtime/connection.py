@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.runtime.protocol import ResponseParser
+from penstock.adapter.runtime.responses import broken
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +59,15 @@ class Connection:
     def is_open(self) -> bool:
         """Whether it can carry another request."""
         return self._socket is not None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a response, or a part of one, has arrived."""
+        if self._socket is not None and not self.response.done():
+            self._read()
+        if self.response.done():
+            return not self.response.cancelled() and self.response.exception() is None
+        return self._parser.has_begun
 
     def close(self) -> None:
         """End the connection; whoever waits for something on it gets an error."""
@@ -158,9 +168,7 @@ class Connection:
             self._set_error(error)
 
     def _set_error(self, error: Exception) -> None:
-        if not isinstance(error, RuntimeAPIError):
-            error = RuntimeAPIError(f"{type(error).__name__}: {error}")
-        self.response.set_exception(error)
+        self.response.set_exception(error if isinstance(error, RuntimeAPIError) else broken(error))
         self.response.exception()  # nobody may be waiting for it, which is no error
 
     def _shut(self) -> None:

@@ -7,6 +7,7 @@ information"; the attributes and methods are those of AWS's own client, and ``tr
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from contextvars import ContextVar
@@ -18,6 +19,12 @@ from penstock.adapter.runtime import output
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.protocol import Invocation
+
+logger = logging.getLogger("penstock")
+
+NO_DEADLINE_MS: Final = 24 * 60 * 60 * 1000
+"""What an invocation has for which the Runtime API has named no deadline: more than Lambda grants,
+and a number that timeouts can be made of."""
 
 TRACE_VARIABLE: Final = "_X_AMZN_TRACE_ID"
 _W3C: Final = ("traceparent", "tracestate", "baggage")
@@ -109,7 +116,11 @@ class LambdaContext:
         self.invoked_function_arn = invocation.arn
         self.tenant_id = invocation.tenant_id
         self.trace_id = invocation.trace_id
-        self._deadline_ms = invocation.deadline_ms
+        deadline_ms = invocation.deadline_ms
+        if deadline_ms is None:
+            deadline_ms = int(time.time() * 1000) + NO_DEADLINE_MS
+        self._deadline_ms = deadline_ms
+        self._odd_deadline = invocation.odd_deadline
         self._client_context = invocation.client_context
         self._cognito_identity = invocation.cognito_identity
 
@@ -164,6 +175,7 @@ current: ContextVar[LambdaContext | None] = ContextVar("penstock_invocation", de
 
 _environment: dict[str, str | None] = {}
 _alone: LambdaContext | None = None
+_has_warned = False
 
 
 def begin(context: LambdaContext, *, alone: bool) -> None:
@@ -181,6 +193,8 @@ def begin(context: LambdaContext, *, alone: bool) -> None:
             os.environ[TRACE_VARIABLE] = context.trace_id
         else:
             os.environ.pop(TRACE_VARIABLE, None)
+    if context._odd_deadline:  # noqa: SLF001 - of this module
+        _warn_of(context)
 
 
 def find() -> LambdaContext | None:
@@ -191,6 +205,18 @@ def find() -> LambdaContext | None:
 def forget_environment() -> None:
     """Read what the environment says of the function anew: after a restore, it may have changed."""
     _environment.clear()
+
+
+def _warn_of(context: LambdaContext) -> None:
+    global _has_warned  # noqa: PLW0603 - once is enough to know
+    if not _has_warned:
+        _has_warned = True
+        logger.warning(
+            "request %s: expected milliseconds of the epoch in Lambda-Runtime-Deadline-Ms, got %r:"
+            " going on without a deadline, here and wherever it is so",
+            context.aws_request_id,
+            context._odd_deadline[:80],  # noqa: SLF001
+        )
 
 
 def _from_environment() -> dict[str, str | None]:

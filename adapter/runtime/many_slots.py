@@ -6,17 +6,20 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime.async_client import AsyncClient
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
-from penstock.adapter.runtime.one_slot import SHUTDOWN, SHUTDOWN_GRACE_S
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 from penstock.adapter.runtime.transports import AsyncTransport
 
 if TYPE_CHECKING:
+    from penstock.adapter.runtime.client import RuntimeClient
     from penstock.adapter.runtime.protocol import Invocation
     from penstock.adapter.runtime.stop import StopSignal
     from penstock.adapter.runtime.target import Target
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("penstock")
+
+_started: ContextVar[WeakSet[asyncio.Task[Any]] | None] = ContextVar("penstock_tasks", default=None)
+"""The tasks that were started in the invocation that the running code belongs to."""
 
 LEAST_S: Final = 0.1
 """What the Runtime API has at least to take an answer, at whatever time it was given."""
@@ -38,19 +44,20 @@ class ManySlots:
 
     def __init__(
         self,
-        address: tuple[str, int],
+        client: RuntimeClient,
         target: Target,
         slots: int,
         stop: StopSignal,
         watchdog: Watchdog,
     ) -> None:
-        self._address = address
+        self._address = client.address
+        self._before_retry = client.before_retry
         self._handler = target.handler
         self._call = getattr(self, f"_call_{target.kind}")
         self._slots = slots
         self._stop = stop
         self._watchdog = watchdog
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], AsyncClient] = {}
         self._under_way: set[AsyncTransport] = set()
         self._ending: BaseException | None = None
         self._threads: HandlerThreads | None = None
@@ -63,6 +70,8 @@ class ManySlots:
         """
         loop = process_loop.shared = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.request)
+        if loop.get_task_factory() is None:
+            loop.set_task_factory(_make_task)
         self._stop.notify = self._hang_up
         tasks = [loop.create_task(self._slot(number)) for number in range(1, self._slots + 1)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -72,16 +81,16 @@ class ManySlots:
             raise next(filter(None, results), RuntimeAPIError("all slots have ended"))
 
     async def _slot(self, number: int) -> None:
-        client = AsyncClient(self._address)
+        client = AsyncClient(self._address, self._before_retry)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is one
         try:
             while not self._is_ending():
-                self._waiting.add(task)
+                self._waiting[task] = client
                 try:
                     invocation = await client.next()
                 finally:
-                    self._waiting.discard(task)
+                    del self._waiting[task]
                 await self._serve(client, invocation)
                 del invocation  # megabytes perhaps, which waiting for the next has no need of
         except RuntimeAPIError as error:
@@ -96,29 +105,31 @@ class ManySlots:
     async def _serve(self, client: AsyncClient, invocation: Invocation) -> None:
         context = contexts.LambdaContext(invocation)
         contexts.begin(context, alone=False)
+        started: WeakSet[asyncio.Task[Any]] = WeakSet()
+        _started.set(started)
         transport = AsyncTransport(client, invocation)
         self._under_way.add(transport)
+        if self._stop.requested:  # while the event was arriving
+            asyncio.get_running_loop().call_soon(_hang_up, transport)
         self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
         try:
             await self._call(decode_event(invocation), context, transport)
         except BaseException as error:
             if isinstance(error, SystemExit | KeyboardInterrupt):
-                self._end(error)  # first, so that no event comes to a process that ends
-            transport.fail(error)
+                self._end(error)  # so that no event comes to a process that ends
+            if not transport.has_failed:
+                transport.fail(error)
         self._watchdog.release(transport)
         try:
-            async with asyncio.timeout(max(context.get_remaining_time_in_millis() / 1000, LEAST_S)):
-                await transport.settle()
+            left_s = max(context.get_remaining_time_in_millis() / 1000, LEAST_S)
+            await transport.settle(self._stop, left_s)
         except RuntimeAPIError as error:
-            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
-        except TimeoutError:
             client.close()
-            logger.error(  # noqa: TRY400
-                "request %s: the Runtime API has not taken the answer by the deadline",
-                invocation.request_id,
-            )
+            logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
         finally:
             self._under_way.discard(transport)
+            _log_tasks_left_behind(started, invocation.request_id)
+            _started.set(None)
             contexts.current.set(None)
 
     async def _call_adapter(self, event: Any, context: Any, transport: AsyncTransport) -> None:
@@ -132,7 +143,7 @@ class ManySlots:
             from penstock.adapter.runtime.threads import HandlerThreads
 
             self._threads = HandlerThreads(self._handler, self._slots)
-        result = await self._threads.call(event, context)
+        result = await self._wait(self._threads.call(event, context), context, transport)
         if isinstance(result, Coroutine):
             result = await self._wait(result, context, transport)
         transport.answer_result(result)
@@ -150,12 +161,47 @@ class ManySlots:
     def _end(self, error: BaseException) -> None:
         """The function wants this process to end: the slots end when they have nothing to do."""
         self._ending = self._ending or error
-        for task in self._waiting:
-            task.cancel()
+        self._stop_waiting()
 
     def _hang_up(self) -> None:
-        for task in self._waiting:
-            task.cancel()
+        self._stop_waiting()
         for transport in self._under_way:
-            if transport.on_broken is not None:
-                transport.on_broken(SHUTDOWN_GRACE_S, SHUTDOWN)
+            _hang_up(transport)
+
+    def _stop_waiting(self) -> None:
+        """End the slots that wait for an event, but for those to which one is on its way."""
+        loop = asyncio.get_running_loop()
+        for task, client in self._waiting.items():
+            if client.is_receiving:
+                loop.call_later(GRACE_S, self._give_up, task)
+            else:
+                task.cancel()
+
+    def _give_up(self, task: asyncio.Task[None]) -> None:
+        if task in self._waiting and task.cancel():
+            logger.error("this process ends, and an event that was arriving is lost")
+
+
+def _hang_up(transport: AsyncTransport) -> None:
+    if transport.on_broken is not None:
+        transport.on_broken(GRACE_S, REASON)
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    started = _started.get()
+    if started is not None:
+        started.add(task)
+    return task
+
+
+def _log_tasks_left_behind(started: WeakSet[asyncio.Task[Any]], request_id: str) -> None:
+    for task in started:
+        if not task.done():
+            logger.warning(
+                "request %s: left a task behind, which goes on as long as this process: %r",
+                request_id,
+                task,
+            )

@@ -6,13 +6,14 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import EagerLoop, process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime import logs
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 from penstock.adapter.runtime.transports import BlockingTransport
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("penstock")
-
-SHUTDOWN_GRACE_S: Final = 0.1
-"""What an invocation under way has to end by itself when the environment shuts down."""
-SHUTDOWN: Final = "the environment shuts down"
 
 
 class OneSlot:
@@ -65,22 +62,23 @@ class OneSlot:
         try:
             self._call(decode_event(invocation), context, transport)
         except BaseException as error:
-            transport.fail(error)
+            if not transport.has_failed:
+                transport.fail(error)
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 ending = error
-        self._stop.notify = None
         self._watchdog.release(transport)
         try:
-            transport.settle()
+            transport.settle(self._stop)
         except RuntimeAPIError as error:
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
+        self._stop.notify = None
         self._tasks_left_behind(invocation.request_id)
         logs.flush()
         if ending is not None:
             raise ending
 
     def _call_adapter(self, event: Any, context: Any, transport: BlockingTransport) -> None:
-        self._stop.notify = lambda: self._hang_up(transport)
+        self._hang_up_at_stop(transport)
         self._handler.deliver(event, context, transport)
 
     def _call_sync(self, event: Any, context: Any, transport: BlockingTransport) -> None:
@@ -98,14 +96,19 @@ class OneSlot:
     ) -> Any:
         call = HandlerCall(coroutine, context)
         transport.on_broken = call.hang_up
-        self._stop.notify = lambda: self._hang_up(transport)
+        self._hang_up_at_stop(transport)
         return process_loop.run(call.run())
 
-    def _hang_up(self, transport: BlockingTransport) -> None:
+    def _hang_up_at_stop(self, transport: BlockingTransport) -> None:
+        self._stop.notify = lambda: self._hang_up_soon(transport)
+        if self._stop.requested:  # before, or while the event was arriving
+            self._hang_up_soon(transport)
+
+    def _hang_up_soon(self, transport: BlockingTransport) -> None:
         # In a signal handler, with the loop perhaps in the middle of something.
         loop = process_loop.current
-        if loop is not None and transport.on_broken is not None:
-            loop.call_soon_threadsafe(transport.on_broken, SHUTDOWN_GRACE_S, SHUTDOWN)
+        if loop is not None:
+            loop.call_soon_threadsafe(_hang_up, transport)
 
     def _tasks_left_behind(self, request_id: str) -> None:
         """Log the tasks that an invocation has not awaited: Lambda freezes them now."""
@@ -124,3 +127,8 @@ class OneSlot:
                     task,
                 )
         self._known = tasks
+
+
+def _hang_up(transport: BlockingTransport) -> None:
+    if transport.on_broken is not None:
+        transport.on_broken(GRACE_S, REASON)

@@ -28,6 +28,8 @@ _LONGEST_HEAD = 1 << 20
 _LONGEST_CHUNK_LINE = 4096
 _IN_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _BODILESS = (204, 304)
+_MOST_DIGITS = 15
+"""Of a deadline in milliseconds: more are not in the life of this planet."""
 
 
 _HEADER = re.compile(rb"[^:\s]+:").match
@@ -89,6 +91,11 @@ class ResponseParser:
         self._left: int | None = 0
         self._chunked = False
         self._line_end_due = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has a part of a response."""
+        return self._head is not None or self._buffer != b""
 
     @property
     def wanted(self) -> int:
@@ -240,8 +247,9 @@ class Invocation:
     """One event with what the Runtime API says of it.
 
     Attributes: ``event``, its bytes; ``content_type`` (without parameters, lower case; "" if
-    missing); ``request_id``; ``deadline_ms`` (milliseconds of the epoch; 0 if missing); ``arn``;
-    and, None if the API did not send them: ``trace_id``, ``client_context`` and
+    missing); ``request_id``; ``deadline_ms`` (milliseconds of the epoch; None if missing, or no
+    such number: ``odd_deadline`` is what came instead, b"" if nothing did); ``arn``; and, None if
+    the API did not send them: ``trace_id``, ``client_context`` and
     ``cognito_identity`` (both JSON text), ``tenant_id``, ``invocation_id``.
     """
 
@@ -253,6 +261,7 @@ class Invocation:
         "deadline_ms",
         "event",
         "invocation_id",
+        "odd_deadline",
         "request_id",
         "tenant_id",
         "trace_id",
@@ -263,7 +272,9 @@ class Invocation:
         get = response.headers.get
         self.request_id = get(b"lambda-runtime-aws-request-id", b"").decode("latin-1")
         deadline = get(b"lambda-runtime-deadline-ms", b"")
-        self.deadline_ms = int(deadline) if deadline.isdigit() else 0
+        is_number = deadline.isdigit() and len(deadline) <= _MOST_DIGITS
+        self.deadline_ms = int(deadline) if is_number else None
+        self.odd_deadline = b"" if is_number else deadline
         kind = get(b"content-type", b"").decode("latin-1")
         self.content_type = kind.partition(";")[0].strip().lower()
         self.arn = get(b"lambda-runtime-invoked-function-arn", b"").decode("latin-1")

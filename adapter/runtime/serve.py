@@ -49,8 +49,10 @@ def run(
         from penstock.adapter.runtime.fatal import fail_init
 
         fail_init(client, error)
-    if registered is not None and not several:
-        extension.park(registered)
+    if registered is not None:
+        if not several:
+            registered.park()
+        client.before_retry = registered.park_again
     import_ahead()
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from penstock.adapter.runtime import snapstart
@@ -67,17 +69,16 @@ def run(
     status = _serve(client, loaded, slots, stop, watchdog)
     if stop.requested:
         life.stop()
-    del registered
     logs.flush()
     os._exit(status)
 
 
-def _split(registered: RuntimeClient | None, *, taken_over: bool) -> int:
+def _split(registered: extension.Extension | None, *, taken_over: bool) -> int:
     """Do as ``processes.split``, which functions off Managed Instances do not load."""
     from penstock.adapter.runtime import processes
 
     if registered is not None:
-        extension.park(registered)  # before the fork: the answer comes once
+        registered.park()  # before the fork: the answer comes once
     return processes.split(taken_over=taken_over)
 
 
@@ -92,10 +93,10 @@ def _serve(
         else:
             from penstock.adapter.runtime.many_slots import ManySlots
 
-            process_loop.run(ManySlots(client.address, loaded, slots, stop, watchdog).run())
+            process_loop.run(ManySlots(client, loaded, slots, stop, watchdog).run())
     except RuntimeAPIError as error:
         logger.error("this process ends: %s", error)  # noqa: TRY400 - it says it all
-        return 1
+        return 0 if stop.requested else 1
     except SystemExit as error:
         # Of what os._exit takes: Lambda is to see that this process ended by itself.
         return (error.code & 0xFF or 1) if isinstance(error.code, int) else 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+GRACE_S: Final = 0.1
+"""What has begun may take to its end when the environment shuts down: Lambda kills after 0.3 s."""
+REASON: Final = "the environment shuts down"
 
 
 class StopSignal:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.runtime.connection import Connection
 from penstock.adapter.runtime.protocol import (
     DELIMITER,
@@ -17,6 +16,7 @@ from penstock.adapter.runtime.protocol import (
     chunk_head,
     end_with_error,
 )
+from penstock.adapter.runtime.responses import check_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +96,7 @@ class Stream:
             response = await self._response
         finally:
             self._connection.close()
-        if response.status != 202:
-            body = response.body[:300].decode("utf-8", "replace")
-            raise RuntimeAPIError(f"streamed answer: expected 202, got {response.status} {body}")
+        check_accepted("streamed answer", response)
 
     def _answered(self, response: asyncio.Future[Response]) -> None:
         if not self._has_ended:

@@ -11,9 +11,6 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.errors import Fault
-from penstock.adapter.runtime.calls import MARGIN_S
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,22 +36,25 @@ class HandlerThreads:
     async def call(self, event: Any, context: LambdaContext) -> Any:
         """Return what the handler returns.
 
-        Raises: what it raises; Fault (``Function.TimedOut``) shortly before the deadline, when the
-        thread is left behind; SystemExit once as many were left behind as there are slots, so that
-        Lambda replaces the process.
+        Raises: what it raises. Cancelled, it leaves the thread behind, and raises SystemExit once
+        there are as many of those as slots, so that Lambda replaces the process.
         """
         identity: list[int] = []
-        left = context.get_remaining_time_in_millis() / 1000
         call = asyncio.get_running_loop().run_in_executor(
             self._pool, contextvars.copy_context().run, self._run, identity, event, context
         )
-        done, _ = await asyncio.wait({call}, timeout=left - min(MARGIN_S, left / 2))
-        if done:
-            return call.result()
+        try:
+            await asyncio.wait({call})  # which does not cancel it
+        except asyncio.CancelledError:
+            self._leave_behind(call, identity)
+            raise
+        return call.result()
+
+    def _leave_behind(self, call: asyncio.Future[Any], identity: list[int]) -> None:
         frame = sys._current_frames().get(identity[0]) if identity else None  # noqa: SLF001
         logger.error(
-            "the handler has not returned shortly before the deadline; a thread cannot be"
-            " cancelled, and is left behind, at\n%s",
+            "the handler has not returned in time; a thread cannot be cancelled, and is left"
+            " behind, at\n%s",
             "".join(traceback.format_stack(frame)) if frame is not None else "(not started)",
         )
         self._left_behind += 1
@@ -62,7 +62,6 @@ class HandlerThreads:
         if self._left_behind >= self._slots:
             logger.error("all threads are stuck: this process ends, and Lambda starts another")
             raise SystemExit(1)
-        raise Fault("Function.TimedOut", "the handler was left behind shortly before the deadline")
 
     def _run(self, identity: list[int], event: Any, context: LambdaContext) -> Any:
         identity.append(threading.get_ident())

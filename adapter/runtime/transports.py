@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.errors import PayloadTooLarge
+from penstock.adapter.errors import PayloadTooLarge, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
+from penstock.adapter.runtime.stop import GRACE_S, REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from penstock.adapter.runtime.async_client import AsyncClient
     from penstock.adapter.runtime.client import RuntimeClient
     from penstock.adapter.runtime.protocol import Invocation
+    from penstock.adapter.runtime.stop import StopSignal
     from penstock.adapter.runtime.stream import Stream
 
 
 class InvocationTransport:
     """Posts a buffered answer over its slot's ``client``; a stream has a connection of its own.
 
-    Attribute: ``is_answered``, whether an answer has begun to leave, so that no error can be
-    reported in its place.
+    Attributes: ``is_answered``, whether an answer has begun to leave, so that no error can be
+    reported in its place; ``has_failed``, whether ``fail`` was called.
     """
 
     # `sam local` takes a stream for one text, prelude and all, and answers 502.
     can_stream = os.environ.get("AWS_SAM_LOCAL") != "true"
     is_answered = False
+    has_failed = False
     on_broken: Callable[[float, str], object] | None = None
     _stream: Stream | None = None
 
@@ -54,7 +58,7 @@ class InvocationTransport:
         self._post(head, (content,))
 
     def fail(self, error: BaseException) -> None:
-        """Log an error, and report it if there is no answer on its way."""
+        self.has_failed = True
         from penstock.adapter.runtime import logs
         from penstock.adapter.runtime.reports import Report
 
@@ -93,16 +97,42 @@ class InvocationTransport:
         report = Report(error, self.invocation.request_id)
         await self._stream.abort(report.type, report.body)
 
+    async def _settle(
+        self, taken: Awaitable[None], stop: StopSignal, limit_s: float | None = None
+    ) -> None:
+        """Wait for the Runtime API, up to a limit, and only for a moment once the stop has come.
+
+        Raises: RuntimeAPIError if it has not taken the answer.
+        """
+        loop = asyncio.get_running_loop()
+        reason = "the deadline came first"
+
+        def hang_up(grace: float, why: str) -> None:
+            nonlocal reason
+            reason = why
+            patience.reschedule(loop.time() + grace)
+
+        try:
+            async with asyncio.timeout(limit_s) as patience:
+                self.on_broken = hang_up
+                if stop.requested:
+                    hang_up(GRACE_S, REASON)
+                await taken
+        except TimeoutError:
+            raise RuntimeAPIError(f"the Runtime API has not taken the answer: {reason}") from None
+        finally:
+            self.on_broken = None
+
 
 class BlockingTransport(InvocationTransport):
     """The transport of a process that serves one invocation at a time."""
 
     _client: RuntimeClient
 
-    def settle(self) -> None:
-        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it refused it."""
+    def settle(self, stop: StopSignal) -> None:
+        """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it has not."""
         if self._stream is not None:
-            process_loop.run(self._stream.settle())
+            process_loop.run(self._settle(self._stream.settle(), stop))
         elif self.is_answered:
             self._client.settle()
 
@@ -112,9 +142,9 @@ class AsyncTransport(InvocationTransport):
 
     _client: AsyncClient
 
-    async def settle(self) -> None:
-        """Do as ``BlockingTransport.settle``."""
+    async def settle(self, stop: StopSignal, limit_s: float) -> None:
+        """Do as ``BlockingTransport.settle``, for ``limit_s`` seconds at most."""
         if self._stream is not None:
-            await self._stream.settle()
+            await self._settle(self._stream.settle(), stop, limit_s)
         elif self.is_answered:
-            await self._client.settle()
+            await self._settle(self._client.settle(), stop, limit_s)

@@ -390,7 +390,7 @@ ANSWER_DIFFERENCES = (
         "`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`, `te`,"
         " `trailer`; `content-length`",
         "passed on",
-        "left out; `content-length` stays in answers to HEAD",
+        "left out; `content-length` stays in answers to HEAD and in streams",
         "They belong to a connection that ends at the gateway, which counts the body itself.",
         part=ANSWER,
         keys=MAPS,

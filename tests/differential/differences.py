@@ -17,8 +17,8 @@ BEHAVIOUR_DIFFERENCES = (
         "lifespan",
         "everywhere",
         "start-up and shutdown in every invocation",
-        "start-up once an execution environment: at the first invocation, or in the init phase"
-        " under penstock's runtime; shutdown on SIGTERM there, else with `close()`",
+        "start-up once an execution environment, at the first invocation (on penstock's runtime: at"
+        " init); shutdown with `close()` (on penstock's runtime: at SIGTERM as well)",
         "A pool that every request opens and closes is no pool.",
     ),
     Difference(

@@ -17,9 +17,11 @@ from penstock.handler import (
     HttpError,
     HttpResponse,
     MiddlewareMixin,
+    StreamingHttpResponse,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("no_django")
@@ -192,3 +194,66 @@ def test_nor_can_the_attributes_of_a_cookie() -> None:
 
     with pytest.raises(ValueError, match="control character"):
         HttpResponse().set_cookie("a", "b", path=Lazy())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [LookupError, asyncio.CancelledError])
+@pytest.mark.parametrize("where", ["page", "its stream"])
+def test_an_error_page_that_fails_in_whatever_way(
+    where: str, kind: type[BaseException], signals: Any
+) -> None:
+    async def page(request: Any, error: BaseException) -> StreamingHttpResponse:
+        if where == "page":
+            raise kind
+
+        async def content() -> AsyncIterator[bytes]:
+            raise kind
+            yield b""
+
+        return StreamingHttpResponse(content())
+
+    async def view(request: Any) -> HttpResponse:
+        raise ValueError
+
+    result = exchange(ASGIHandler(view, config=HandlerConfig(error_handlers={500: page})))
+    assert (500, True, None) == (result.status, result.is_complete, result.error)
+    assert b"500 Internal Server Error" == result.body
+    assert ["complete"] == signals.outcomes
+
+
+@pytest.mark.conformance("C185")
+def test_a_second_start_does_not_reach_the_server(signals: Any) -> None:
+    class Twice(ASGIHandler):
+        async def send_response(self, response: Any, send: Any, request: Any = None) -> None:
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start)
+            await send(start)
+
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse()
+
+    result = exchange(Twice(view))
+    assert ["http.response.start"] == [message["type"] for message in result.out]
+    assert isinstance(result.error, RuntimeError)
+    assert ["error"] == signals.outcomes
+
+
+def test_an_error_page_that_fails_after_its_start_is_cut_short(signals: Any) -> None:
+    error = LookupError("the page")
+
+    async def page(request: Any, _: BaseException) -> StreamingHttpResponse:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"part"
+            raise error
+
+        return StreamingHttpResponse(content())
+
+    async def view(request: Any) -> StreamingHttpResponse:
+        async def content() -> AsyncIterator[bytes]:
+            raise ValueError
+            yield b""
+
+        return StreamingHttpResponse(content())
+
+    result = exchange(ASGIHandler(view, config=HandlerConfig(error_handlers={500: page})))
+    assert (b"part", False, error) == (result.body, result.is_complete, result.error)
+    assert ["error"] == signals.outcomes

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_calls import GONE, Server, exchange, http_scope, run, serve
+from asgi_calls import END, GONE, Server, exchange, http_scope, run, serve
 
 from penstock.handler import (
     ASGIHandler,
     EventStreamResponse,
     HandlerConfig,
     HttpResponse,
+    RequestAborted,
     StreamingHttpResponse,
     async_to_sync,
     path,
@@ -234,3 +236,44 @@ def test_a_start_that_is_on_its_way_is_not_left_behind(*, is_sync: bool) -> None
     result = run(main())  # `serve` looks for tasks
     assert isinstance(result.error, LookupError)
     assert [] == result.out
+
+
+def test_the_deadline_ends_a_view_that_knows_that_its_client_has_left(signals: Any) -> None:
+    """It has met the disconnect in the body, and goes on; there is nobody to tell of the time."""
+
+    async def view(request: Any) -> HttpResponse:
+        with suppress(RequestAborted):
+            await request.abody()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    config = HandlerConfig(body_mode="stream", response_timeout=0.01)
+    result = exchange(ASGIHandler(view, config=config), messages=[{**END, "more_body": True}, GONE])
+    assert ([], None) == (result.out, result.error)
+    assert ["disconnect"] == signals.outcomes
+
+
+@pytest.mark.parametrize("error", [ValueError("the server's"), OSError("gone")])
+def test_a_server_that_does_not_take_the_answer_to_a_deadline(
+    error: Exception, signals: Any
+) -> None:
+    def on_send(message: dict[str, Any]) -> None:
+        raise error
+
+    result = exchange(ASGIHandler(never, config=HandlerConfig(response_timeout=0)), on_send=on_send)
+    if isinstance(error, OSError):
+        assert (None, ["disconnect"]) == (result.error, signals.outcomes)
+    else:
+        assert (error, ["error"]) == (result.error, signals.outcomes)
+
+
+@pytest.mark.conformance("C015")
+@pytest.mark.parametrize(("hinted", "timeout"), [(-1.0, 60), (60.0, 0)])
+def test_the_earlier_of_two_deadlines_counts(hinted: float, timeout: float) -> None:
+    async def main() -> Any:
+        hints = {"penstock": {"deadline": asyncio.get_running_loop().time() + hinted}}
+        handler = ASGIHandler(never, config=HandlerConfig(response_timeout=timeout))
+        return await serve(handler, http_scope(extensions=hints), Server())
+
+    result = run(main())
+    assert (504, True) == (result.status, result.is_complete)

@@ -15,7 +15,7 @@ import django.urls
 import pytest
 from asgi_calls import exchange
 
-from penstock.handler import ASGIHandler, HandlerConfig, HttpResponse, path
+from penstock.handler import ASGIHandler, ASGIRequest, HandlerConfig, HttpResponse, path
 from penstock.handler import exceptions as ours
 
 pytestmark = pytest.mark.usefixtures("no_django")
@@ -231,12 +231,45 @@ def test_a_path_cannot_inject_lines_into_the_log(caplog: pytest.LogCaptureFixtur
 
 def test_debug_bodies_have_the_traceback_and_no_secrets() -> None:
     handler = ASGIHandler(raising(RuntimeError("why")), config=HandlerConfig(debug=True))
-    sent = [(b"authorization", b"secret-1"), (b"cookie", b"secret-2"), (b"x-api-key", b"secret-3")]
+    names = [
+        "Authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-amz-security-token",
+        "x-csrftoken",
+        "x-hub-signature-256",
+        "x-vault-password",
+    ]
+    sent = [(name.encode(), b"hidden") for name in names]
     result = exchange(handler, headers=[*sent, (b"x-shown", b"shown")])
     assert 500 == result.status
     assert b"RuntimeError: why" in result.body
     assert b"x-shown: shown" in result.body
-    assert b"secret" not in result.body
+    assert b"hidden" not in result.body
+    for name in names:
+        assert f"{name}: ********".encode() in result.body
+
+
+@pytest.mark.conformance("C118")
+def test_a_failure_in_making_the_request_is_one_like_any_other(
+    signals: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(ASGIRequest):
+        def __init__(self, *args: Any) -> None:
+            raise LookupError("of our own")
+
+    class Handler(ASGIHandler):
+        request_class = Broken
+
+    result = exchange(Handler(raising(AssertionError())))
+    assert (500, b"500 Internal Server Error", None) == (result.status, result.body, result.error)
+    assert ["started", "failed", "finished"] == signals.names
+    (failed,) = signals.of("failed")
+    assert failed["request"] is None
+    assert isinstance(failed["exception"], LookupError)
+    assert "LookupError: of our own" in caplog.text
 
 
 def test_a_failing_receiver_of_got_request_exception_is_logged(
@@ -262,3 +295,15 @@ def test_handle_uncaught_exception_is_plain_text() -> None:
     response = handler.handle_uncaught_exception(None, None, (LookupError, error, None))
     assert (500, b"500 Internal Server Error") == (response.status_code, response.content)
     asyncio.run(response.aclose())
+
+
+def test_an_exception_without_a_text_and_one_with_odd_headers() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    odd = ours.HttpError(403, headers={"x": "1"})
+    odd.headers = None  # type: ignore[assignment]
+    for error, status in ((Silent(), 500), (odd, 500)):
+        result = exchange(ASGIHandler(raising(error)))
+        assert (status, None) == (result.status, result.error)

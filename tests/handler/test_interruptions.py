@@ -3,6 +3,8 @@
 A request is run once to count the points: each suspension of each task, each ``receive``, each
 ``send``. Then it is run again for each of them, with a disconnect, a cancellation or a failure
 right there. Afterwards nothing of it may be left, and what had to happen has happened once.
+
+All of that in a task of its own, where a client may leave and a deadline come, and in the server's.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgi_calls import END, GONE, Server, http_scope, parts
+from stepping_loop import SteppingLoop
 
 import penstock.handler.watching
 from penstock.handler import (
@@ -35,7 +37,7 @@ from penstock.handler import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 pytestmark = pytest.mark.usefixtures("no_django")
 
@@ -50,54 +52,6 @@ CHUNKS = [UPLOAD[start : start + 900] for start in range(0, len(UPLOAD), 900)]
 MOST = 400
 
 
-class Loop(asyncio.SelectorEventLoop):
-    """Keeps the timers that were set, and calls ``on_step`` after each step of each task."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timers: list[asyncio.TimerHandle] = []
-        self.skipped = 0.0
-        self.on_step: Callable[[], None] = lambda: None
-        self.set_task_factory(self._stepped)
-
-    def time(self) -> float:
-        return super().time() + self.skipped
-
-    def call_at(  # type: ignore[override]
-        self, *args: Any, **kwargs: Any
-    ) -> asyncio.TimerHandle:
-        timer: asyncio.TimerHandle = super().call_at(*args, **kwargs)
-        self.timers.append(timer)
-        return timer
-
-    def _stepped(self, loop: Any, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(Stepped(coro, self), loop=loop, **kwargs)
-
-
-class Stepped(Coroutine[Any, Any, Any]):
-    """A coroutine that reports each of its suspensions."""
-
-    def __init__(self, coro: Any, loop: Loop) -> None:
-        self.coro = coro
-        self.loop = loop
-
-    def send(self, value: Any) -> Any:
-        waited_for = self.coro.send(value)
-        self.loop.on_step()
-        return waited_for
-
-    def throw(self, *args: Any) -> Any:
-        waited_for = self.coro.throw(*args)
-        self.loop.on_step()
-        return waited_for
-
-    def close(self) -> None:
-        self.coro.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self.coro.__await__()  # type: ignore[no-any-return]
-
-
 class Hooks(MiddlewareMixin):
     def process_request(self, request: Any) -> None:
         pass
@@ -109,7 +63,9 @@ class Hooks(MiddlewareMixin):
 def layer(get_response: Any) -> Any:
     async def middleware(request: Any) -> Any:
         await asyncio.sleep(0)
-        return await get_response(request)
+        response = await get_response(request)
+        await asyncio.sleep(0)
+        return response
 
     return middleware
 
@@ -229,7 +185,7 @@ class Case:
         finally:
             self.open.remove("mounted")
 
-    def handler(self) -> ASGIHandler:
+    def handler(self, **settings: Any) -> ASGIHandler:
         names = ["plain", "sync", "missing", "failing", "stream", "sync_stream", "events"]
         names += ["download", "upload"]
         routes: list[Any] = [path(name, getattr(self, name)) for name in names]
@@ -240,14 +196,22 @@ class Case:
             mount("mounted", self.mounted, through_middleware=True),
         ]
         config = HandlerConfig(
-            listen_for_disconnect=True,
             file_upload_max_memory_size=1000,
             file_upload_temp_dir=self.folder,
-            disconnect_grace=30,
-            response_timeout=30,
             error_handlers={404: self.page, 504: self.page},
+            **settings,
         )
-        return ASGIHandler(routes, middleware=[layer, Hooks], config=config)
+        return ASGIHandler(routes, middleware=[layer, Hooks, self.gate], config=config)
+
+    def gate(self, get_response: Any) -> Any:
+        async def middleware(request: Any) -> Any:
+            if request.path == "/refused":
+                return self.made(HttpResponse("x", status=403))
+            return await get_response(request)
+
+        return middleware
+
+    gate.async_capable = True  # type: ignore[attr-defined]
 
     async def page(self, request: Any, error: HttpError) -> Any:
         await asyncio.sleep(0)
@@ -256,6 +220,7 @@ class Case:
 
 TARGETS = [
     "plain",
+    "refused",
     "sync",
     "missing",
     "failing",
@@ -269,24 +234,38 @@ TARGETS = [
     "sync_reading",
     "mounted",
 ]
-KINDS = [
-    "disconnect",
+# The work has a task of its own with these settings; without, and without disconnects, it has none.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "supervised": {"listen_for_disconnect": True, "disconnect_grace": 30, "response_timeout": 30},
+    "alone": {},
+}
+ANYWHERE = [
     "cancel",
+    "cancel soon",
     "cancel twice",
-    "deadline",
     "send OSError",
     "send ValueError",
     "receive OSError",
     "receive RuntimeError",
 ]
-WITH_BODY = {"upload", "streamed_upload", "reading", "sync_reading", "mounted"}
+STREAMED = ["streamed_upload", "reading", "sync_reading", "mounted"]
+WITH_BODY = {"upload", *STREAMED}
+CASES = [
+    *((mode, kind, target) for mode in SETTINGS for kind in ANYWHERE for target in TARGETS),
+    *(
+        ("supervised", kind, target)
+        for kind in ("disconnect", "disconnect soon", "deadline")
+        for target in TARGETS
+    ),
+    *(("alone", "disconnect", target) for target in STREAMED),
+]
 ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
 class Run:
     """One request with one interruption, and what is to be looked at afterwards."""
 
-    def __init__(self, loop: Loop, target: str, kind: str, at: int) -> None:
+    def __init__(self, loop: SteppingLoop, target: str, kind: str, at: int) -> None:
         self.loop = loop
         self.kind = kind
         self.what, _, error = kind.partition(" ")
@@ -301,8 +280,9 @@ class Run:
         self.raised: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
         has_body = target in WITH_BODY
+        extensions = {"penstock": {"no_disconnect": True}}
         headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
-        self.scope = http_scope(f"/{target}", "POST", headers=headers)
+        self.scope = http_scope(f"/{target}", "POST", headers=headers, extensions=extensions)
         self.server = Server(parts(*CHUNKS) if has_body else [END])
 
     def is_here(self, what: str) -> bool:
@@ -318,13 +298,22 @@ class Run:
         if task is None or task.done():
             return
         if self.is_here("disconnect"):
-            self.server.add(GONE)
+            self.now_or_soon(self.server.add, GONE)
         elif self.is_here("deadline"):
             self.loop.skipped = 31
         elif self.is_here("cancel"):
-            self.was_cancelled = task.cancel()
+            self.now_or_soon(self.cancel, task)
             if self.kind == "cancel twice":
                 self.loop.call_soon(task.cancel)
+
+    def now_or_soon(self, function: Callable[..., None], *args: Any) -> None:
+        if self.kind.endswith("soon"):
+            self.loop.call_soon(function, *args)
+        else:
+            function(*args)
+
+    def cancel(self, task: asyncio.Task[None]) -> None:
+        self.was_cancelled = task.cancel()
 
     async def receive(self) -> Any:
         await asyncio.sleep(0)
@@ -372,8 +361,7 @@ class Run:
             self.raised = self.task.exception()
 
 
-async def run_once(run: Run, case: Case) -> None:
-    handler = case.handler()
+async def run_once(run: Run, handler: ASGIHandler, case: Case) -> None:
     await run.serve(handler)
     threads = handler.threads.size
     if threads:  # it was given back: another request gets the same one
@@ -383,31 +371,30 @@ async def run_once(run: Run, case: Case) -> None:
     handler.threads.shutdown()
 
 
-def runs(target: str, kind: str, folder: str) -> Iterator[tuple[Case, Run]]:
+def runs(target: str, kind: str, mode: str, folder: str) -> Iterator[tuple[Case, Run]]:
     """The request, interrupted at one point after the other, and at last not at all."""
     for at in range(1, MOST):
         case = Case(folder)
-        with asyncio.Runner(loop_factory=Loop) as runner:
+        with asyncio.Runner(loop_factory=SteppingLoop) as runner:
             loop = runner.get_loop()
-            assert isinstance(loop, Loop)
+            assert isinstance(loop, SteppingLoop)
             run = Run(loop, target, kind, at)
-            runner.run(run_once(run, case))
+            runner.run(run_once(run, case.handler(**SETTINGS[mode]), case))
         yield case, run
         if not run.interrupted:
             return
     pytest.fail(f"{target}: more than {MOST} points")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("mode", "kind", "target"), CASES)
 def test_whatever_interrupts_it_wherever(
-    target: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    mode: str, target: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(penstock.handler.watching, "PERIOD", 0)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "file.txt").write_bytes(b"z" * 200_000)
         count = 0
-        for case, run in runs(target, kind, folder):
+        for case, run in runs(target, kind, mode, folder):
             count += 1
             check(case, run, kind)
             assert ["file.txt"] == [one.name for one in Path(folder).iterdir()]

@@ -184,6 +184,7 @@ def cancelled_during(view: Any, **fields: Any) -> tuple[Any, bool]:
 
     async def main() -> tuple[Any, bool]:
         server = Server()
+        view.loop = asyncio.get_running_loop()
         task = asyncio.create_task(serve(ASGIHandler(view.view), http_scope(**fields), server))
         await view.running.wait()
         task.cancel()
@@ -225,11 +226,13 @@ class Blocking:
 
     def __init__(self) -> None:
         self.running = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.response = HttpResponse("late")
         self.ended = False
 
     def view(self, request: Any) -> HttpResponse:
-        loop = request._exchange._loop
+        loop = self.loop
+        assert loop is not None
         gate = threading.Event()
         loop.call_soon_threadsafe(self.running.set)
         # Opened by the loop two passes after the cancellation has been through.
@@ -375,16 +378,22 @@ def test_a_thousand_requests_leave_nothing_behind() -> None:
     assert 1 == handler.threads.size
 
 
-@pytest.mark.parametrize("target", ["/async", "/sync", "/none"])
-def test_a_request_leaves_nothing_to_the_cycle_collector(target: str) -> None:
+@pytest.mark.parametrize("extensions", [{}, NO_DISCONNECT])
+@pytest.mark.parametrize("target", ["/async", "/sync", "/none", "/broken", "/large", "/streamed"])
+def test_a_request_leaves_nothing_to_the_cycle_collector(target: str, extensions: Any) -> None:
     def sync(request: Any) -> HttpResponse:
         return HttpResponse(request.body)
 
-    handler = ASGIHandler([path("async", hello), path("sync", sync)])
+    async def reading(request: Any) -> HttpResponse:
+        return HttpResponse(await request.abody())
+
+    routes = [path("async", hello), path("sync", sync), path("broken", broken)]
+    routes.append(path("streamed", reading, stream_body=True))
+    handler = ASGIHandler(routes, config=HandlerConfig(max_body_size=1))
 
     async def request() -> None:
-        server = Server()
-        await handler(http_scope(target), server.receive, server.send)
+        server = Server(parts(b"xx" if target == "/large" else b"x"))
+        await handler(http_scope(target, extensions=extensions), server.receive, server.send)
 
     async def main() -> int:
         for _ in range(3):
@@ -431,6 +440,7 @@ def test_a_view_that_ignores_its_cancellation_is_left_behind_after_the_grace(
     signals: Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = asyncio.Event()
+    late = HttpResponse("late")
 
     async def view(request: Any) -> HttpResponse:
         while not release.is_set():
@@ -438,7 +448,7 @@ def test_a_view_that_ignores_its_cancellation_is_left_behind_after_the_grace(
                 await release.wait()
             except asyncio.CancelledError:
                 continue
-        return HttpResponse("late")
+        return late
 
     async def main() -> None:
         handler = ASGIHandler(view, config=HandlerConfig(disconnect_grace=0.01))
@@ -450,6 +460,7 @@ def test_a_view_that_ignores_its_cancellation_is_left_behind_after_the_grace(
         release.set()
         await asyncio.wait({task})
         assert [] == server.result.out
+        assert late.closed
 
     run(main())
     assert ["disconnect"] == signals.outcomes

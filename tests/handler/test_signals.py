@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -289,3 +290,77 @@ def test_exc_info_is_the_views_exception(view_is_async: bool, receiver_is_async:
     finally:
         got_request_exception.disconnect(chosen)
     assert [(error, error)] == seen
+
+
+def test_the_dead_are_forgotten() -> None:
+    """Receivers and senders that come and go leave nothing behind, nor do they come back."""
+
+    class Sender:
+        pass
+
+    def connect_some(number: int) -> None:
+        sender = Sender()
+
+        def receiver(**fields: Any) -> None:
+            pass
+
+        signal.connect(receiver)
+        signal.connect(receiver, sender=sender)
+        signal.connect(receiver, dispatch_uid=number)
+        signal.connect(lasting, sender=sender, dispatch_uid=number)
+        gc.collect(0)
+
+    def lasting(**fields: Any) -> None:
+        pass
+
+    signal = Signal()
+    for number in range(20):
+        connect_some(number)
+    gc.collect()
+    signal.connect(lasting)
+    assert {"_order": 1, "_uids": 0} == {
+        name: len(vars(signal)[name]) for name in ("_order", "_uids")
+    }
+    assert not signal.disconnect(dispatch_uid=3)
+    assert signal.disconnect(lasting)
+    assert not signal.disconnect(lasting)
+    assert not signal.has_listeners()
+
+
+def test_a_uid_is_free_again_once_its_receiver_is_disconnected() -> None:
+    calls: list[str] = []
+
+    def first(**fields: Any) -> None:
+        calls.append("first")
+
+    def second(**fields: Any) -> None:
+        calls.append("second")
+
+    signal = Signal()
+    signal.connect(first, dispatch_uid="uid")
+    signal.connect(second, dispatch_uid="uid")
+    signal.send()
+    assert signal.disconnect(first)
+    signal.connect(second, dispatch_uid="uid")
+    signal.send()
+    assert ["first", "second"] == calls
+    assert signal.disconnect(dispatch_uid="uid")
+    assert not signal.receivers
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_receiver_that_cancels_itself_has_failed(count: int) -> None:
+    async def receiver(number: int, **fields: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> Any:
+        signal = Signal()
+        held = [partial(receiver, number) for number in range(count)]
+        for one in held:
+            signal.connect(one)
+        with pytest.raises(asyncio.CancelledError):
+            await signal.asend()
+        return await signal.asend_robust()
+
+    results = asyncio.run(main())
+    assert [asyncio.CancelledError] * count == [type(error) for _, error in results]

@@ -97,9 +97,53 @@ def test_it_ends_once_wherever_it_is_interrupted(kind: str | type[Exception]) ->
         points += 1
         if kind == "cancel":
             assert one.task.cancelled()
+        elif kind is OSError:  # wherever it comes from, the client is gone
+            assert one.task.exception() is None
+            assert "websocket.close" not in kinds
+            assert [1006] * one.connected == one.codes
         else:  # before the handshake began there is only the server to tell
             assert (one.task.exception() is None) is (at > 1)
     assert 5 <= points < 19
+
+
+def test_whoever_saw_it_begin_sees_it_end() -> None:
+    """A cancellation among the receivers of ``websocket_connected``."""
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+
+        async def connected(**fields: Any) -> None:
+            seen.append("connected")
+            task.cancel()
+            await asyncio.sleep(0)
+
+        async def disconnected(**fields: Any) -> None:
+            seen.append("disconnected")
+
+        async def view(ws: Any) -> None:
+            raise AssertionError
+
+        websocket_connected.connect(connected)
+        websocket_disconnected.connect(disconnected)
+        server = Server([CONNECT])
+        scope = {**http_scope("/ws"), "type": "websocket", "subprotocols": []}
+        handler = ASGIHandler([websocket("ws", view)])
+        task = asyncio.create_task(handler(scope, server.receive, server.send))
+        await asyncio.wait({task})
+        websocket_connected.disconnect(connected)
+        websocket_disconnected.disconnect(disconnected)
+        assert task.cancelled()
+        return seen
+
+    assert ["connected", "disconnected"] == run(main())
+
+
+@pytest.mark.parametrize("left", [LEAVE, OSError("gone")])
+def test_a_scope_that_makes_no_request_after_the_client_has_left(left: Any) -> None:
+    server = Server([left])
+    scope = {**http_scope("/ws"), "type": "websocket", "query_string": b"\xff"}
+    run(ASGIHandler([])(scope, server.receive, server.send))
+    assert [] == server.result.out
 
 
 def test_closing_after_the_client_has_left_is_of_no_effect(

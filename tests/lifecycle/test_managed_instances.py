@@ -127,6 +127,52 @@ def test_sigterm_idle_and_in_flight(event: Any, make_api: Make, run: Run) -> Non
     run(main())
 
 
+def test_sigterm_costs_a_plain_handler_its_invocation_with_an_error(
+    make_api: Make, run: Run
+) -> None:
+    code = """
+import time
+def stuck():
+    print("stuck", flush=True)
+    time.sleep(60)
+def app(event, context):
+    stuck()
+"""
+
+    async def main() -> None:
+        async with make_api(code, concurrency=4, shutdown_s=10) as api:
+            pending = api.start(1, request_id="stuck-1")
+            await api.log.wait_for("stuck")
+            await api.shut_down()
+            with pytest.raises(FunctionFailed) as failed:
+                await pending.payload()
+            error = failed.value.error
+            assert error.error_type == "Function.TimedOut"
+            assert "the environment shuts down" in error.json()["errorMessage"]
+            line = json.loads((await api.log.wait_for("the handler has not returned")).text)
+            assert line["requestId"] == "stuck-1"
+            assert "in stuck" in line["message"]
+            assert "the runtime is killed" not in api.log.text
+
+    run(main())
+
+
+def test_what_a_slot_logs_between_two_invocations_is_of_neither(make_api: Make, run: Run) -> None:
+    code = "async def app(event, context): return event"
+
+    async def main() -> None:
+        async with make_api(code, concurrency=2) as api:
+            assert await api.invoke(1, request_id="before-1") == 1
+            await api.ready()
+            async with api.refusing_connections():
+                line = json.loads((await api.log.wait_for("slot 1 of 2 ends")).text)
+                assert not line.get("requestId")
+                line = json.loads((await api.log.wait_for("slot 2 of 2 ends")).text)
+                assert not line.get("requestId")
+
+    run(main())
+
+
 def test_taken_over_each_process_of_awss_client_serves_one(make_api: Make, run: Run) -> None:
     async def main() -> None:
         async with make_api(MEETING, TAKEN_OVER, concurrency=4) as api:

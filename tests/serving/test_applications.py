@@ -108,16 +108,25 @@ class TestBreaches:
         answer = json.loads(ask(get(path), says="the application returned before it had sent"))
         assert (answer["statusCode"], answer["body"]) == (500, "Internal Server Error")
 
-    @pytest.mark.parametrize(
-        ("path", "says"),
-        [("/twice", "refused: ProtocolError"), ("/twice-raising", "no message after the end")],
-    )
+    @pytest.mark.parametrize("path", ["/twice", "/twice-raising"])
+    @pytest.mark.parametrize("streams", [False, True])
     def test_an_application_that_answers_twice(
-        self, ask: Callable[..., Any], get: Get, path: str, says: str
+        self, serve: Serve, run: Run, get: Get, slots: int | None, path: str, streams: bool
     ) -> None:
-        """The first answer has left; the application is told, and the log if it lets that out."""
-        answer = json.loads(ask(get(path), says=says))
-        assert (answer["statusCode"], answer["body"]) == (200, "first")
+        """The first answer has left; application and log are told, once."""
+
+        async def main() -> None:
+            async with serve(APP, concurrency=slots, streams=streams) as api:
+                pending = api.start(get(path), streaming=streams, request_id="twice-1")
+                assert b"first" in await pending.payload()
+                await pending.ended()
+                record = await api.log.wait_for("expected no message after the end")
+                assert "request twice-1" in record.text
+                assert ("refused: ProtocolError" in api.log.text) == (path == "/twice")
+                await api.invoke(make_event("http-api", ClientRequest("GET", "/")))
+                assert api.log.text.count("request twice-1 (GET") == 1
+
+        run(main())
 
 
 class TestAnswers:

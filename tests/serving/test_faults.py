@@ -36,11 +36,22 @@ LONG = "x" * 300_000
     ids=str,
 )
 def test_an_event_that_does_not_arrive_whole_is_asked_for_again(
-    serve: Serve, run: Run, fault: Any
+    serve: Serve, run: Run, slots: int | None, fault: Any
 ) -> None:
     async def main() -> None:
-        async with serve(ECHO) as api:
-            api.inject("next", fault)
+        api = serve(ECHO, concurrency=slots)
+        api.inject("next", fault)
+        async with api:
+            pending = [api.start([n, LONG]) for n in range(slots or 1)]
+            for n, one in enumerate(pending):
+                try:
+                    answer = await one.result()
+                except FunctionFailed:
+                    if slots is None:
+                        raise
+                    continue  # Managed Instances give an event out once: its invoker is told
+                assert answer[0] == [n, LONG]
+            await api.ready()
             assert (await api.invoke(LONG))[0] == LONG
 
     run(main())
@@ -48,15 +59,15 @@ def test_an_event_that_does_not_arrive_whole_is_asked_for_again(
 
 def test_an_api_that_is_away_for_a_moment(serve: Serve, run: Run, slots: int | None) -> None:
     async def main() -> None:
-        # Without the extension, whose connection would be lost with all others.
-        environ = {"PENSTOCK_EXTENSION": "0"}
-        async with serve(ECHO, concurrency=slots, environ=environ) as api:
+        async with serve(ECHO, concurrency=slots) as api:
             first = await api.invoke(1)
             await api.ready()
             async with api.refusing_connections():
                 pass
             # Until it has come back, Managed Instances have no place for an invocation.
             assert [2, first[1]] == await answered(api, 2)
+            await api.shut_down()  # of which the extension, lost and back, is told
+            assert "the runtime is killed" not in api.log.text
 
     run(main())
 
@@ -82,6 +93,19 @@ def test_an_api_that_gives_no_events_ends_the_process(serve: Serve, run: Run, st
             api.drop_connections()
             await api.log.wait_for(f"got {status}")
             assert (await api.invoke(2))[1] != before
+
+    run(main())
+
+
+def test_a_slot_that_gets_no_events_ends_alone(serve: Serve, run: Run) -> None:
+    async def main() -> None:
+        api = serve(ECHO, concurrency=2)
+        api.inject("next", Status(403))
+        async with api:
+            record = await api.log.wait_for("got 403")
+            assert "of 2 ends" in record.text
+            answers = [await api.invoke(n) for n in range(3)]
+            assert answers == [[n, api.pid] for n in range(3)]
 
     run(main())
 

@@ -161,8 +161,13 @@ class TestInvocations:
 
     def test_every_header_may_be_missing(self) -> None:
         one = invocation()
-        assert (one.request_id, one.deadline_ms, one.content_type, one.arn) == ("", 0, "", "")
+        assert (one.request_id, one.deadline_ms, one.content_type, one.arn) == ("", None, "", "")
         assert {one.trace_id, one.client_context, one.tenant_id, one.invocation_id} == {None}
+
+    @pytest.mark.parametrize("odd", ["soon", "-1", "1.5", "1" * 16, "9" * 5000])
+    def test_a_deadline_that_is_no_such_number_is_none(self, odd: str) -> None:
+        one = invocation(Lambda_Runtime_Deadline_Ms=odd)
+        assert (one.deadline_ms, one.odd_deadline) == (None, odd.encode())
 
     def test_or_empty(self) -> None:
         one = invocation(Lambda_Runtime_Trace_Id="", Lambda_Runtime_Invocation_Id="")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.infra.runtime_api import FunctionFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
@@ -28,6 +30,8 @@ async def asgi(scope, receive, send):
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
+    if scope["path"] == "/fail":
+        raise ValueError("no such page")
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"one ", "more_body": True})
     await send({"type": "http.response.body", "body": scope["path"].encode()})
@@ -119,6 +123,24 @@ def test_before_freeze_delays_no_answer_and_is_over_before_the_next_event(
         async with serve(FLUSHES, streams=streams, concurrency=slots) as api:
             pending = api.start(get("/"), streaming=streams)
             assert b"one /" in await pending.payload()
+            assert "flushed" not in api.log.text
+            (tmp_path / "answer-seen").touch()
+            await pending.ended()
+            await api.log.wait_for("flushed")
+
+    run(main())
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_before_freeze_delays_no_error(
+    serve: Serve, run: Run, get: Get, tmp_path: Path, slots: int | None, streams: bool
+) -> None:
+    async def main() -> None:
+        environ = {"PENSTOCK_RAISE_ERRORS": "1"}
+        async with serve(FLUSHES, streams=streams, concurrency=slots, environ=environ) as api:
+            pending = api.start(get("/fail"), streaming=streams, request_id="fails-1")
+            with pytest.raises(FunctionFailed, match="ValueError"):
+                await pending.payload()
             assert "flushed" not in api.log.text
             (tmp_path / "answer-seen").touch()
             await pending.ended()

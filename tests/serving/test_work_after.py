@@ -78,19 +78,39 @@ def test_an_error_in_it_is_logged_and_the_answer_stays(
     run(main())
 
 
-def test_tasks_left_behind_are_logged_and_not_awaited(serve: Serve, run: Run) -> None:
+@pytest.mark.parametrize("way", ["handler", "application"])
+def test_tasks_left_behind_are_logged_and_not_awaited(
+    serve: Serve, run: Run, get: Get, slots: int | None, way: str
+) -> None:
     code = """
 import asyncio
+tasks = []
 async def never(): await asyncio.Event().wait()
-async def app(event, context):
-    context.task = asyncio.create_task(never())
+async def briefly(): await asyncio.sleep(0)
+def leave():
+    if not tasks:
+        tasks.append(asyncio.create_task(never()))
+async def handler(event, context):
+    await asyncio.create_task(briefly())
+    leave()
     return "answered"
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    await asyncio.create_task(briefly())
+    leave()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"answered"})
 """
 
     async def main() -> None:
-        async with serve(code) as api:
-            assert await api.invoke(1, request_id="leaves-1") == "answered"
+        environ = {"PENSTOCK_APP": f"app:{way}"}
+        async with serve(code, concurrency=slots, environ=environ) as api:
+            assert b"answered" in await api.start(get(), request_id="leaves-1").payload()
             await api.log.wait_for("request leaves-1: left a task behind")
-            assert await api.invoke(2) == "answered"
+            pending = api.start(get(), request_id="leaves-2")
+            assert b"answered" in await pending.payload()
+            await pending.ended()
+            assert api.log.text.count("left a task behind") == 1
 
     run(main())

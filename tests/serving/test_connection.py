@@ -1,0 +1,184 @@
+"""Connections to the Runtime API, at moments that a whole runtime meets by chance only."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penstock.adapter.errors import RuntimeAPIError
+from penstock.adapter.runtime.client import RuntimeClient
+from penstock.adapter.runtime.connection import Connection
+from penstock.adapter.runtime.stop import StopSignal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+RESPONSE = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok"
+
+
+def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test's coroutine, for a minute at most."""
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 60))
+
+    return run
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Connection, socket.socket]]:
+    """Yield a connection and the other end of its socket."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.settimeout(0)
+    connection = Connection(ours, asyncio.get_running_loop())
+    try:
+        yield connection, theirs
+    finally:
+        connection.close()
+        theirs.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_answered"), [(b"", False), (RESPONSE[:5], True), (RESPONSE[:-1], True)]
+)
+@on_a_loop
+async def test_it_knows_of_what_the_loop_has_not_read_yet(sent: bytes, is_answered: bool) -> None:
+    async with connected() as (connection, api):
+        connection.write(b"GET / HTTP/1.1\r\n\r\n")
+        api.sendall(sent)
+        assert connection.is_answered is is_answered
+
+
+@on_a_loop
+async def test_a_whole_response_is_one_before_anybody_has_taken_it() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        api.sendall(RESPONSE)
+        assert connection.is_answered
+        assert connection.is_answered  # and it stays one
+        assert (await response).body == b"ok"
+
+
+@pytest.mark.parametrize("sent", [b"", RESPONSE[:-1]])
+@on_a_loop
+async def test_the_end_of_the_connection_is_no_response(sent: bytes) -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        api.sendall(sent)
+        api.close()
+        while not response.done():  # noqa: ASYNC110 - it is read in pieces
+            await asyncio.sleep(0)
+        assert not connection.is_answered
+        with pytest.raises(RuntimeAPIError):
+            await response
+
+
+@on_a_loop
+async def test_a_response_that_nobody_waits_for_any_more_is_none() -> None:
+    async with connected() as (connection, _):
+        connection.begin(b"GET / HTTP/1.1\r\n\r\n").cancel()
+        assert not connection.is_answered
+
+
+@on_a_loop
+async def test_a_request_on_a_closed_connection_is_an_error_of_its_response() -> None:
+    async with connected() as (connection, _):
+        connection.close()
+        assert not connection.is_open
+        with pytest.raises(RuntimeAPIError, match="broken"):
+            await connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(OSError, match="broken"):
+            await connection.drain()
+
+
+@on_a_loop
+async def test_what_the_socket_does_not_take_leaves_in_order() -> None:
+    """Written in parts, some of them before the first has left."""
+    async with connected() as (connection, api):
+        parts = [bytes([number]) * 300_000 for number in range(8)]
+        response = connection.begin(*parts[:3])
+        received = b""
+        for part in parts[3:]:
+            received += api.recv(20_000)  # so that there is room for more, before it is noticed
+            connection.write(part)
+        drained = asyncio.create_task(connection.drain())
+        await asyncio.sleep(0)
+        assert not drained.done()
+        loop = asyncio.get_running_loop()
+        wanted = b"".join(parts)
+        while len(received) < len(wanted):
+            received += await loop.sock_recv(api, 1 << 20)
+        assert received == wanted
+        await drained
+        api.sendall(RESPONSE)
+        assert (await response).status == 202
+
+
+@on_a_loop
+async def test_whoever_waits_for_room_learns_that_the_connection_is_broken() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(bytes(4_000_000))
+        drained = asyncio.create_task(connection.drain())
+        await asyncio.sleep(0)
+        api.close()
+        with pytest.raises(OSError, match="broken"):
+            await drained
+        with pytest.raises(RuntimeAPIError):
+            await response
+        assert not connection.is_open
+
+
+@on_a_loop
+async def test_a_response_that_ends_the_connection_closes_it() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        api.sendall(b"HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        assert (await response).status == 403
+        assert not connection.is_open
+
+
+@on_a_loop
+async def test_an_early_refusal_is_read_where_the_rest_of_the_request_cannot_leave() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(bytes(4_000_000))
+        api.sendall(b"HTTP/1.1 413 Long\r\nContent-Length: 0\r\n\r\n")
+        api.close()
+        assert (await response).status == 413
+
+
+@on_a_loop
+async def test_an_early_refusal_is_read_where_a_write_finds_out() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"POST / HTTP/1.1\r\n\r\n")
+        api.sendall(b"HTTP/1.1 413 Long\r\nContent-Length: 0\r\n\r\n")
+        api.close()
+        connection.write(b"more")
+        assert (await response).status == 413
+
+
+@on_a_loop
+async def test_nothing_is_left_to_wait_for_on_a_closed_connection() -> None:
+    async with connected() as (connection, _):
+        connection.write(bytes(4_000_000))
+        connection.close()
+        with pytest.raises(OSError, match="broken"):
+            await connection.drain()
+
+
+def test_after_the_stop_an_answer_that_is_not_taken_is_given_up() -> None:
+    stop = StopSignal()
+    stop.request()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        client = RuntimeClient(host, port, stop)
+        client.post(b"POST /answer HTTP/1.1\r\n\r\n", [bytes(100_000_000)])  # nobody reads it
+        with pytest.raises(RuntimeAPIError, match="POST /answer: no response within"):
+            client.settle()
+        client.close()
