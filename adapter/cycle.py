@@ -127,12 +127,13 @@ class HTTPCycle:
         """Nobody takes the response any more: ``http.disconnect``, and cancellation after a grace.
 
         ``grace`` is in seconds; after another one the application is left behind. ``why`` is for
-        the log: "nobody takes the response any more", or "the environment shuts down".
+        the log, and for the application's next ``send``: "nobody takes the response any more", or
+        "the environment shuts down".
         """
         if self.ended or self.cut_short or self.expired:
             return
         self.cut_short = why
-        self.exchange.close()
+        self.exchange.close(why)
         self._disconnect()
         if self._timer is not None:
             self._timer.cancel()
@@ -186,7 +187,7 @@ class HTTPCycle:
 
     def _expire(self) -> None:
         self.expired = True
-        self.exchange.close()
+        self.exchange.close("the deadline of this request has passed")
         self._disconnect()
         # Whoever waits for the disconnect runs first and may still clean up in its own way.
         self._loop.call_soon(self._cut, self.patience)

@@ -12,7 +12,7 @@
     │   ├── EventFailed         it answered a non-HTTP event with a failure
     │   └── PayloadTooLarge     its answer exceeds what the front door carries
     ├── RuntimeAPIError         the Lambda Runtime API's: refused, broken off, not understood
-    └── ClientDisconnected      it sent after the deadline (an OSError, as ASGI asks)
+    └── ClientDisconnected      it sent when nobody was waiting (an OSError, as ASGI asks)
     Fault                       what penstock's runtime reports to Lambda by a type of Lambda's
 """
 
@@ -125,9 +125,10 @@ class RuntimeAPIError(PenstockError):
 
 
 class ClientDisconnected(PenstockError, OSError):
-    """The application sent a message after the deadline had ended the exchange.
+    """The application sent a message when nobody was waiting for it any more.
 
-    An ``OSError``, as "HTTP & WebSocket ASGI Message Format", Disconnected Client, asks for.
+    Its text says why: the deadline came, the environment shuts down, or the invoker has gone. An
+    ``OSError``, as "HTTP & WebSocket ASGI Message Format", Disconnected Client, asks for.
     """
 
 

@@ -73,6 +73,7 @@ class HTTPExchange:
     headers: Sequence[tuple[str, str]] = ()
     header_bytes = 0
     error: Exception | None = None
+    _closed_as = ""
 
     def advance(self, message: Message) -> bytes | str:
         """Take one message of the application; return the body bytes in it, or the path of a file.
@@ -109,13 +110,17 @@ class HTTPExchange:
         self.state = TRANSITIONS.get((self.state, FAILURE), self.state)
         self.error = self.error or error
 
-    def close(self) -> None:
-        """End the exchange because of the deadline, unless the response is complete."""
+    def close(self, why: str) -> None:
+        """End the exchange before its time, unless the response is complete.
+
+        ``why`` is what a later ``send`` of the application is told.
+        """
         self.state = TRANSITIONS.get((self.state, DEADLINE), self.state)
+        self._closed_as = why
 
     def _refuse(self, message: Message, reason: Exception) -> Exception:
         if self.state == _CLOSED:
-            return ClientDisconnected("the deadline of this request has passed: nobody is waiting")
+            return ClientDisconnected(self._closed_as)
         if self.error is not None:
             return self.error
         if isinstance(reason, ProtocolError):

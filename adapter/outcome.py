@@ -40,7 +40,9 @@ def report(cycle: HTTPCycle, *, raise_errors: bool) -> None:
     if isinstance(error, LifespanError | SystemExit | KeyboardInterrupt):
         raise error
     # How an application ends that was cut short, unless it has trouble of its own on the way out.
+    # Starlette has a ClientDisconnect of its own for what its send raised.
     expected = isinstance(error, CancelledError | ClientDisconnected)
+    expected = expected or type(error).__name__ == "ClientDisconnect"
     trouble = None if expected else error
     if cycle.cut_short:
         logger.warning(

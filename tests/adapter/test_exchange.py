@@ -47,7 +47,7 @@ def exchange_in(state: str) -> HTTPExchange:
     if state == ExchangeState.FAILED:
         exchange.fail(ValueError("first"))
     if state == ExchangeState.CLOSED:
-        exchange.close()
+        exchange.close("over")
     assert exchange.state == state
     return exchange
 
@@ -81,8 +81,15 @@ def test_a_failure_ends_whatever_is_still_open(state: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_the_deadline_ends_whatever_is_not_complete(state: str) -> None:
     exchange = exchange_in(state)
-    exchange.close()
+    exchange.close("over")
     assert TRANSITIONS.get((state, DEADLINE), state) == exchange.state
+
+
+def test_who_sends_after_the_end_is_told_why_it_came() -> None:
+    exchange = exchange_in(ExchangeState.RESPONSE)
+    exchange.close("the environment shuts down")
+    with pytest.raises(ClientDisconnected, match="^the environment shuts down$"):
+        exchange.advance(MESSAGES[BODY])
 
 
 def test_the_table_is_complete() -> None:
@@ -172,7 +179,7 @@ def test_no_sequence_breaks_the_order(steps: list[Any]) -> None:
         if step == FAILURE:
             exchange.fail(ValueError("outside"))
         elif step == DEADLINE:
-            exchange.close()
+            exchange.close("over")
         else:
             with contextlib.suppress(ProtocolError, ClientDisconnected, ValueError):
                 content = exchange.advance(step)

@@ -108,6 +108,51 @@ def test_in_a_stream(command: list[str], make_api: Make, run: Run) -> None:
     run(main())
 
 
+ENDLESS = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+async def parts():
+    for number in range(10_000):
+        yield b"x"
+        if number == 3:
+            print("streaming")
+        await asyncio.sleep(0.001)
+
+async def view(request):
+    return StreamingResponse(parts())
+
+starlette = Starlette(routes=[Route("/stream", view)])
+
+async def app(scope, receive, send):
+    try:
+        await starlette(scope, receive, send)
+    except Exception as error:
+        print("told:", error.__context__)
+        raise
+"""
+
+
+def test_in_a_stream_that_goes_on(command: list[str], make_api: Make, run: Run) -> None:
+    """Its next message is refused, with the reason; that this ends it is no error of its own."""
+    environ = {"PENSTOCK_INVOKE_MODE": "response_stream", "PENSTOCK_LIFESPAN": "off"}
+
+    async def main() -> None:
+        async with make_api(ENDLESS, command, environ=environ) as api:
+            pending = api.start(URL, streaming=True)
+            await api.log.wait_for("streaming")
+            await api.shut_down()
+            with pytest.raises(FunctionFailed):
+                await pending.payload()
+            assert "told: the environment shuts down" in api.log.text
+            assert "cut short, as the environment shuts down" in api.log.text
+            assert "Traceback" not in api.log.text
+
+    run(main())
+
+
 SLOTS = pytest.mark.parametrize("slots", [None, 3], ids=["one slot", "three slots"])
 
 ANSWERS = """
