@@ -230,7 +230,8 @@ class Failsafe:
 
 def _said(error: BaseException) -> str:
     try:
-        return str(error)
+        # The argument of Django's Resolver404 is a dict that holds all of the URLconf.
+        return "" if any(isinstance(arg, dict) for arg in error.args[:1]) else str(error)
     except Exception:
         return f"{type(error).__name__}, whose text cannot be made"
 

@@ -291,6 +291,18 @@ class TestRouting:
             DjangoHandler()
 
 
+    def test_what_is_not_found_is_logged_without_the_urlconf(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client = Client(DjangoHandler())
+        client.get("/nowhere/")
+        client.get("/raising/404/")
+        assert [record.getMessage() for record in caplog.records] == [
+            "Not Found: /nowhere/",
+            "Not Found: /raising/404/ (gone)",
+        ]
+
+
 class TestSettings:
     def test_djangos_settings_are_those_of_the_handler(self) -> None:
         config = HandlerConfig.from_django(settings, max_body_size=5)
