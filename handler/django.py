@@ -19,6 +19,8 @@ from penstock.handler.django_request import DjangoASGIRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+__all__ = ["DjangoASGIRequest", "DjangoHandler"]
+
 _STATUSES_WITH_VIEWS = (400, 403, 404, 500)
 
 
@@ -37,7 +39,7 @@ class DjangoHandler(ASGIHandler):
         routes_or_view: as for ``ASGIHandler``, or any object with Django's ``resolve(path)``.
         middleware: as for ``ASGIHandler``; Django's classes and ours may be mixed.
         config: settings; by default ``HandlerConfig.from_django(settings)``.
-        options: as for ``ASGIHandler``: ``lifespan``, ``websocket_middleware``.
+        lifespan, websocket_middleware: as for ``ASGIHandler``.
 
     Not taken over: ``ATOMIC_REQUESTS`` (use ``transaction.atomic``), mails to ``ADMINS``, and the
     HTML pages of ``DEBUG``.
@@ -51,7 +53,8 @@ class DjangoHandler(ASGIHandler):
         *,
         middleware: Iterable[Any] | None = None,
         config: HandlerConfig | None = None,
-        **options: Any,
+        lifespan: Any = None,
+        websocket_middleware: Iterable[Any] = (),
     ) -> None:
         django.setup(set_prefix=False)
         self._serves_urlconf = routes_or_view is None
@@ -65,7 +68,8 @@ class DjangoHandler(ASGIHandler):
             routes_or_view,
             middleware=settings.MIDDLEWARE if middleware is None else middleware,
             config=config,
-            **options,
+            lifespan=lifespan,
+            websocket_middleware=websocket_middleware,
         )
 
     def create_request(self, scope: Any, body_file: Any) -> tuple[Any, Any]:

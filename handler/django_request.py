@@ -38,7 +38,7 @@ class DjangoASGIRequest(ASGIRequest, DjangoHttpRequest):  # type: ignore[misc]
     project's ``FILE_UPLOAD_HANDLERS``, and exceptions can be caught as Django's.
     """
 
-    _initialize_handlers = DjangoHttpRequest._initialize_handlers
+    _initialize_handlers = DjangoHttpRequest._initialize_handlers  # noqa: SLF001 - its own
 
     # Where Django keeps the form. Django REST framework asks whether it is there, and puts its own
     # in its place, so that uploads are closed.

@@ -252,12 +252,18 @@ def _key(obj: Any) -> Hashable:
     return obj if isinstance(obj, str | int) else id(obj)
 
 
-def receiver(signals: Signal | Iterable[Signal], **options: Any) -> Callable[[Receiver], Receiver]:
+def receiver(
+    signals: Signal | Iterable[Signal],
+    *,
+    sender: Any = None,
+    weak: bool = True,
+    dispatch_uid: Hashable = None,
+) -> Callable[[Receiver], Receiver]:
     """Decorator: connect the function to one signal or several; options as in ``connect``."""
 
     def connect(function: Receiver) -> Receiver:
         for one in (signals,) if isinstance(signals, Signal) else signals:
-            one.connect(function, **options)
+            one.connect(function, sender, weak, dispatch_uid)
         return function
 
     return connect

@@ -14,8 +14,8 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Head:
     """Status and headers, in the order and number in which they were sent."""
 
-    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.status = status
+    def __init__(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.status_code = status_code
         self.raw_headers = [(bytes(name), bytes(value)) for name, value in headers]
 
     @property
@@ -32,7 +32,7 @@ class Head:
     @property
     def is_redirect(self) -> bool:
         """Whether it is a redirect that says where to."""
-        return self.status in _REDIRECTS and bool(self.values("location"))
+        return self.status_code in _REDIRECTS and bool(self.values("location"))
 
     @property
     def charset(self) -> str:
@@ -49,12 +49,12 @@ class Answer(Head):
 
     def __init__(
         self,
-        status: int,
+        status_code: int,
         headers: Iterable[tuple[bytes, bytes]],
         content: bytes = b"",
         trailers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
-        super().__init__(status, headers)
+        super().__init__(status_code, headers)
         self.content = content
         self.trailers = list(trailers)
         self.history: list[Answer] = []
@@ -70,14 +70,14 @@ class Answer(Head):
         return json.loads(self.content)
 
     def __repr__(self) -> str:
-        return f"<Answer {self.status}, {len(self.content)} bytes>"
+        return f"<Answer {self.status_code}, {len(self.content)} bytes>"
 
 
 class StreamedAnswer(Head):
     """A response whose parts are read as they are sent; the application waits for the reader."""
 
     def __init__(self, head: Head, parts: AsyncIterator[bytes]) -> None:
-        super().__init__(head.status, head.raw_headers)
+        super().__init__(head.status_code, head.raw_headers)
         self._parts = parts
 
     def __aiter__(self) -> AsyncIterator[bytes]:

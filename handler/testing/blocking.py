@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Unpack
 
 from penstock.handler.testing.answer import Head, StreamedAnswer
 from penstock.handler.testing.client import AsyncClient
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
     from penstock.handler.testing.answer import Answer
     from penstock.handler.testing.exchange import Application
+    from penstock.handler.testing.options import (
+        ClientOptions,
+        RequestOptions,
+        StreamOptions,
+        WebSocketOptions,
+    )
     from penstock.handler.testing.session import WebSocketSession
 
 T = TypeVar("T")
@@ -35,7 +41,7 @@ class Client:
     The application runs while a call of the client waits for it, and only then.
     """
 
-    def __init__(self, app: Application, **options: Any) -> None:
+    def __init__(self, app: Application, **options: Unpack[ClientOptions]) -> None:
         self._client = AsyncClient(app, **options)
         self._runner: asyncio.Runner | None = None
 
@@ -77,46 +83,48 @@ class Client:
     def _run(self, step: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(step) if self._runner is None else self._runner.run(step)
 
-    def request(self, method: str, url: str, **options: Any) -> Answer:
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a request and return the response; options as for ``AsyncClient.request``."""
         return self._run(self._client.request(method, url, **options))
 
-    def get(self, url: str, **options: Any) -> Answer:
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a GET request."""
         return self.request("GET", url, **options)
 
-    def post(self, url: str, **options: Any) -> Answer:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a POST request."""
         return self.request("POST", url, **options)
 
-    def put(self, url: str, **options: Any) -> Answer:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a PUT request."""
         return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Any) -> Answer:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a PATCH request."""
         return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Any) -> Answer:
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a DELETE request."""
         return self.request("DELETE", url, **options)
 
-    def head(self, url: str, **options: Any) -> Answer:
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a HEAD request."""
         return self.request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Any) -> Answer:
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send an OPTIONS request."""
         return self.request("OPTIONS", url, **options)
 
     @contextmanager
-    def stream(self, method: str, url: str, **options: Any) -> Iterator[BlockingAnswer]:
+    def stream(
+        self, method: str, url: str, **options: Unpack[StreamOptions]
+    ) -> Iterator[BlockingAnswer]:
         """Send a request and read the response as it comes; leaving the block disconnects."""
         with self._entered(self._client.stream(method, url, **options)) as answer:
             yield BlockingAnswer(answer, self._run)
 
     @contextmanager
-    def websocket(self, url: str, **options: Any) -> Iterator[BlockingSession]:
+    def websocket(self, url: str, **options: Unpack[WebSocketOptions]) -> Iterator[BlockingSession]:
         """Open a WebSocket; leaving the block closes it. ``WebSocketDenied`` if it is refused."""
         with self._entered(self._client.websocket(url, **options)) as session:
             yield BlockingSession(session, self._run)
@@ -138,7 +146,7 @@ class BlockingAnswer(Head):
     """``StreamedAnswer``, iterated synchronously."""
 
     def __init__(self, answer: StreamedAnswer, run: RunsToTheEnd) -> None:
-        super().__init__(answer.status, answer.raw_headers)
+        super().__init__(answer.status_code, answer.raw_headers)
         self._answer, self._run = answer, run
 
     def __iter__(self) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from urllib.parse import urljoin
 
 from penstock.handler.testing.answer import Answer, Head, StreamedAnswer
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from penstock.handler.testing.encoding import Pairs
     from penstock.handler.testing.exchange import Application
+    from penstock.handler.testing.options import RequestOptions
 
 _MAX_REDIRECTS = 20
 
@@ -113,34 +114,34 @@ class AsyncClient:
             if len(history) > _MAX_REDIRECTS:
                 raise TooManyRedirects(f"{method} {url}: more than {_MAX_REDIRECTS} redirects")
             url, params = urljoin(url, answer.headers["location"]), None
-            if answer.status not in {307, 308} and method != "HEAD":
+            if answer.status_code not in {307, 308} and method != "HEAD":
                 method, body, content_type = "GET", [], None
 
-    async def get(self, url: str, **options: Any) -> Answer:
+    async def get(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a GET request; options as for ``request``."""
         return await self.request("GET", url, **options)
 
-    async def post(self, url: str, **options: Any) -> Answer:
+    async def post(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a POST request; options as for ``request``."""
         return await self.request("POST", url, **options)
 
-    async def put(self, url: str, **options: Any) -> Answer:
+    async def put(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a PUT request; options as for ``request``."""
         return await self.request("PUT", url, **options)
 
-    async def patch(self, url: str, **options: Any) -> Answer:
+    async def patch(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a PATCH request; options as for ``request``."""
         return await self.request("PATCH", url, **options)
 
-    async def delete(self, url: str, **options: Any) -> Answer:
+    async def delete(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a DELETE request; options as for ``request``."""
         return await self.request("DELETE", url, **options)
 
-    async def head(self, url: str, **options: Any) -> Answer:
+    async def head(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send a HEAD request; options as for ``request``."""
         return await self.request("HEAD", url, **options)
 
-    async def options(self, url: str, **options: Any) -> Answer:
+    async def options(self, url: str, **options: Unpack[RequestOptions]) -> Answer:
         """Send an OPTIONS request; options as for ``request``."""
         return await self.request("OPTIONS", url, **options)
 

@@ -152,7 +152,7 @@ class HTTPExchange:
         head = await self.head()
         content = b"".join([part async for part in self.parts()])
         await self.close()
-        return Answer(head.status, head.raw_headers, content, self.trailers)
+        return Answer(head.status_code, head.raw_headers, content, self.trailers)
 
     async def close(self) -> None:
         """Close the connection and wait for the application's end."""

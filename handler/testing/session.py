@@ -17,7 +17,7 @@ class WebSocketDenied(Exception):
     """The application refused the handshake; ``answer`` is the response that a client gets."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"the handshake was answered with {answer.status}")
+        super().__init__(f"the handshake was answered with {answer.status_code}")
         self.answer = answer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -53,6 +53,24 @@ class Call:
     trace_id: str = ""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     timeout_s: float = 30.0
+
+
+class CallOptions(TypedDict, total=False):
+    """The fields of ``Call`` that no argument of ``LocalRuntimeAPI.invoke`` is for."""
+
+    content_type: str
+    client_context: str
+    cognito_identity: dict[str, str]
+    tenant_id: str
+    trace_id: str
+    request_id: str
+
+
+class InvokeOptions(CallOptions, total=False):
+    """What ``LocalRuntimeAPI.invoke`` takes by name; see ``LocalRuntimeAPI.start``."""
+
+    payload: bytes | None
+    timeout_s: float | None
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ import json
 import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from penstock.infra.runtime_api.environment import Environment
 from penstock.infra.runtime_api.extension_endpoints import ExtensionEndpoints
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
+    from penstock.infra.runtime_api.invocation import CallOptions, InvokeOptions
     from penstock.infra.runtime_api.running import Running
+    from penstock.infra.runtime_api.settings import FunctionOptions
 
 
 class FunctionFailed(Exception):
@@ -123,7 +125,7 @@ class LocalRuntimeAPI:
         *,
         folder: Path | str = ".",
         echo_log: bool = False,
-        **options: Any,
+        **options: Unpack[FunctionOptions],
     ) -> None:
         self.settings = Settings(command=command, folder=Path(folder).absolute(), **options)
         self.log = FunctionLog(echo=echo_log)
@@ -203,7 +205,7 @@ class LocalRuntimeAPI:
         payload: bytes | None = None,
         streaming: bool = False,
         timeout_s: float | None = None,
-        **headers: Any,
+        **headers: Unpack[CallOptions],
     ) -> Pending:
         """Invoke the function and return at once.
 
@@ -222,14 +224,16 @@ class LocalRuntimeAPI:
         call = Call(payload=payload, streaming=streaming, timeout_s=timeout, **headers)
         return Pending(self._environment.submit(call), self._environment)
 
-    async def invoke(self, event: Any = None, **options: Any) -> Any:
+    async def invoke(self, event: Any = None, **options: Unpack[InvokeOptions]) -> Any:
         """Return what the function answers to an event, as JSON-like data; options as ``start``.
 
         Raises: FunctionFailed.
         """
         return await self.start(event, **options).result()
 
-    async def invoke_stream(self, event: Any = None, **options: Any) -> AsyncGenerator[bytes, None]:
+    async def invoke_stream(
+        self, event: Any = None, **options: Unpack[InvokeOptions]
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the function's answer as it arrives; options as ``start``.
 
         Raises: FunctionFailed behind the last chunk.

@@ -6,7 +6,7 @@ import os
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from penstock.infra.runtime_api.invocation import ACCOUNT, REGION
 
@@ -20,6 +20,31 @@ LONG_INIT_LIMIT_S = 130.0
 """The same for SnapStart and Managed Instances, unless the function's timeout is longer."""
 
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+
+
+class FunctionOptions(TypedDict, total=False):
+    """The fields of ``Settings`` that are given by name, for type checkers."""
+
+    handler: str
+    environ: Mapping[str, str]
+    function_name: str
+    memory_mb: int
+    timeout_s: float
+    concurrency: int | None
+    refuse_when_busy: bool | None
+    invoke_mode: Literal["buffered", "response_stream"]
+    bandwidth_limit: bool
+    stream_limit_bytes: int
+    snap_start: bool
+    execution_env: str | None
+    log_format: str | None
+    log_level: str | None
+    framed_log: bool
+    invocation_ids: bool
+    freeze: bool
+    init_limit_s: float | None
+    shutdown_s: float | None
+    external_extensions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from penstock.infra.runtime_api.local import LocalRuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from pathlib import Path
 
     from penstock.infra.runtime_api.faults import Fault, Injection, Place
+    from penstock.infra.runtime_api.invocation import InvokeOptions
+    from penstock.infra.runtime_api.settings import FunctionOptions
 
 Result = TypeVar("Result")
 
@@ -24,8 +28,15 @@ class ThreadedRuntimeAPI:
     and ``settings`` may be read from here, its coroutines are run by ``run``.
     """
 
-    def __init__(self, command: Sequence[str] | None = None, **options: Any) -> None:
-        self._arguments = (command, options)
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        *,
+        folder: Path | str = ".",
+        echo_log: bool = False,
+        **options: Unpack[FunctionOptions],
+    ) -> None:
+        self._make = partial(LocalRuntimeAPI, command, folder=folder, echo_log=echo_log, **options)
         self.api: LocalRuntimeAPI
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
@@ -51,8 +62,7 @@ class ThreadedRuntimeAPI:
     async def _serve(self, started: Future[None]) -> None:
         try:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            command, options = self._arguments
-            async with LocalRuntimeAPI(command, **options) as self.api:
+            async with self._make() as self.api:
                 started.set_result(None)
                 await self._stop.wait()
         except BaseException as error:
@@ -71,11 +81,11 @@ class ThreadedRuntimeAPI:
         """Return when the runtime waits for events. Raises: TimeoutError."""
         self.run(self.api.ready(), timeout_s)
 
-    def invoke(self, event: Any = None, **options: Any) -> Any:
+    def invoke(self, event: Any = None, **options: Unpack[InvokeOptions]) -> Any:
         """Return what the function answers; as ``LocalRuntimeAPI.invoke``."""
         return self.run(self.api.invoke(event, **options))
 
-    def stream(self, event: Any = None, **options: Any) -> Iterator[bytes]:
+    def stream(self, event: Any = None, **options: Unpack[InvokeOptions]) -> Iterator[bytes]:
         """Yield the function's answer as it arrives; as ``LocalRuntimeAPI.invoke_stream``."""
         chunks = self.api.invoke_stream(event, **options)
         try:

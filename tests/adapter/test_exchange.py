@@ -88,7 +88,7 @@ def test_the_deadline_ends_whatever_is_not_complete(state: str) -> None:
 def test_who_sends_after_the_end_is_told_why_it_came() -> None:
     exchange = exchange_in(ExchangeState.RESPONSE)
     exchange.close("the environment shuts down")
-    with pytest.raises(ClientDisconnected, match="^the environment shuts down$"):
+    with pytest.raises(ClientDisconnected, match=r"^the environment shuts down$"):
         exchange.advance(MESSAGES[BODY])
 
 

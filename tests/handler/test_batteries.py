@@ -116,7 +116,7 @@ class TestSecurityHeaders:
     @pytest.mark.parametrize("target", ["/missing", "/broken", "/nowhere"])
     def test_errors_have_them_too(self, target: str) -> None:
         answer = client(SecurityHeaders()).get(target)
-        assert answer.status >= 400
+        assert answer.status_code >= 400
         assert answer.headers["x-content-type-options"] == "nosniff"
 
     def test_one_can_be_left_out_and_others_added(self) -> None:
@@ -170,11 +170,11 @@ class TestCORS:
     def test_another_origin_gets_no_header_but_caches_know(self, origin: str) -> None:
         layer = CORS(allow_origins=[self.APP])
         answer = client(layer).get("/", headers={"Origin": origin})
-        assert answer.status == 200
+        assert answer.status_code == 200
         assert "access-control-allow-origin" not in answer.headers
         assert answer.headers["vary"] == "Origin"
         refused = self.preflight(client(layer), origin)
-        assert refused.status == 403
+        assert refused.status_code == 403
         assert "access-control-allow-origin" not in refused.headers
 
     @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ class TestCORS:
     def test_a_preflight_is_answered_without_the_view(self) -> None:
         layer = CORS(allow_origins=[self.APP], allow_headers=["X-Token", "Content-Type"])
         answer = self.preflight(client(layer), self.APP)
-        assert (answer.status, answer.content) == (204, b"")
+        assert (answer.status_code, answer.content) == (204, b"")
         assert answer.headers["access-control-allow-origin"] == self.APP
         methods = answer.headers["access-control-allow-methods"]
         assert methods == "DELETE, GET, HEAD, PATCH, POST, PUT"
@@ -233,7 +233,7 @@ class TestCORS:
 
     def test_errors_can_be_read_by_the_page(self) -> None:
         answer = client(CORS(allow_origins=[self.APP])).get("/broken", headers={"Origin": self.APP})
-        assert answer.status == 500
+        assert answer.status_code == 500
         assert answer.headers["access-control-allow-origin"] == self.APP
 
 
@@ -262,7 +262,7 @@ class TestConditionalGet:
         first = layer.get("/")
         etag = first.headers["etag"]
         second = layer.get("/", headers={"If-None-Match": f'"other", {etag}'})
-        assert (first.text, second.status, second.content) == (TEXT, 304, b"")
+        assert (first.text, second.status_code, second.content) == (TEXT, 304, b"")
         assert second.headers["etag"] == etag
 
     def test_head_has_the_same_tag(self) -> None:
@@ -273,8 +273,8 @@ class TestConditionalGet:
 
     def test_the_views_own_tag_counts(self) -> None:
         answer = client(ConditionalGet()).get("/own", headers={"If-None-Match": '"mine"'})
-        assert answer.status == 304
-        assert client(ConditionalGet()).get("/own", headers={"If-Match": '"x"'}).status == 412
+        assert answer.status_code == 304
+        assert client(ConditionalGet()).get("/own", headers={"If-Match": '"x"'}).status_code == 412
 
     @pytest.mark.parametrize("target", ["/nothing", "/stream", "/missing"])
     def test_what_gets_no_tag(self, target: str) -> None:
@@ -350,11 +350,11 @@ class TestAllowedHosts:
     )
     def test_every_request_is_checked(self, host: str, status: int) -> None:
         layer = client(AllowedHosts(), config=self.CONFIG)
-        assert layer.get("/", headers={"Host": host}).status == status
+        assert layer.get("/", headers={"Host": host}).status_code == status
 
     def test_health_checks_may_come_with_an_address(self) -> None:
         layer = client(AllowedHosts(except_paths=["/own"]), config=self.CONFIG)
-        assert layer.get("/own", headers={"Host": "10.0.0.1"}).status == 200
+        assert layer.get("/own", headers={"Host": "10.0.0.1"}).status_code == 200
 
 
 class TestBodyLimit:
@@ -372,16 +372,16 @@ class TestBodyLimit:
     @pytest.mark.parametrize("parts", [1, 2])
     def test_the_limit_of_a_path(self, target: str, size: int, status: int, parts: int) -> None:
         body = [b"x" * (size - parts + 1), *[b"x"] * (parts - 1)]
-        assert client(self.LAYER).post(target, data=body).status == status
+        assert client(self.LAYER).post(target, data=body).status_code == status
 
     def test_a_length_that_is_announced_is_enough(self) -> None:
         answer = client(self.LAYER).post("/missing", headers={"Content-Length": "11"})
-        assert answer.status == 413
+        assert answer.status_code == 413
 
     def test_a_body_that_is_streamed_is_cut_off(self) -> None:
         layer = client(self.LAYER)
         assert layer.post("/drip", data=[b"x" * 5, b"x" * 5]).json() == {"parts": [5, 5]}
-        assert layer.post("/drip", data=[b"x" * 5, b"x" * 6]).status == 413
+        assert layer.post("/drip", data=[b"x" * 5, b"x" * 6]).status_code == 413
 
     def test_a_limit_that_is_none(self) -> None:
         with pytest.raises(ImproperlyConfigured, match="zero or more"):
@@ -408,7 +408,7 @@ class TestTogether:
         assert answer.headers["etag"].startswith('W/"')
         assert answer.headers["x-frame-options"] == "DENY"
         again = layer.get("/", headers=(*self.HEADERS, ("If-None-Match", answer.headers["etag"])))
-        assert (again.status, again.content) == (304, b"")
+        assert (again.status_code, again.content) == (304, b"")
         assert again.headers["access-control-allow-origin"] == "https://app.example.com"
         assert again.headers["x-request-id"]
 
@@ -425,7 +425,7 @@ class TestTogether:
         self, target: str, options: dict[str, Any], status: int
     ) -> None:
         answer = client(*self.LAYERS).post(target, **options)
-        assert answer.status == status
+        assert answer.status_code == status
         assert answer.headers["x-request-id"]
 
     def test_the_handler_runs_them_for_sync_callers_too(self) -> None:

@@ -57,7 +57,7 @@ def test_the_way_in_and_out() -> None:
 
 def test_a_refusal_is_answered_and_inner_layers_see_nothing() -> None:
     answer = client(named("A"), named("B"), named("C")).get("/?bad=B")
-    assert (answer.status, answer.text) == (403, "refused by B")
+    assert (answer.status_code, answer.text) == (403, "refused by B")
     assert log == ["A in", "B in", "B refuses", "B out", "A out"]
 
 
@@ -79,7 +79,7 @@ def test_a_failure_on_the_way_out_changes_nothing(caplog: pytest.LogCaptureFixtu
         raise ZeroDivisionError
 
     answer = client(named("A"), named("B", process_response=process_response)).get("/")
-    assert (answer.status, answer.text, answer.headers["x-a"]) == (200, "hello", "1")
+    assert (answer.status_code, answer.text, answer.headers["x-a"]) == (200, "hello", "1")
     assert "B.process_response failed" in caplog.text
 
 
@@ -88,14 +88,14 @@ def test_a_failure_on_the_way_in_is_a_500_for_the_layers_above() -> None:
         raise ZeroDivisionError
 
     answer = client(named("A"), named("B", process_request=process_request)).get("/")
-    assert (answer.status, answer.headers["x-a"]) == (500, "1")
+    assert (answer.status_code, answer.headers["x-a"]) == (500, "1")
     assert log == ["A in", "A out"]
 
 
 @pytest.mark.parametrize("state", [None, 2, "ok"])
 def test_a_state_that_duck_does_not_know(state: Any, caplog: pytest.LogCaptureFixture) -> None:
     answer = client(named("A", process_request=lambda _request: state)).get("/")
-    assert answer.status == 500
+    assert answer.status_code == 500
     assert f"A.process_request returned {state!r}" in caplog.text
     assert log == []
 

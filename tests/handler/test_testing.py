@@ -195,9 +195,9 @@ class TestRequests:
         assert seen["cookies"] == {"seen": "yes", "own": "1"}
 
     def test_redirects_are_followed_only_when_asked(self, client: Client) -> None:
-        assert client.get("/hop").status == 302
+        assert client.get("/hop").status_code == 302
         answer = client.post("/hop", data=b"x", follow_redirects=True)
-        assert [one.status for one in answer.history] == [302]
+        assert [one.status_code for one in answer.history] == [302]
         seen = answer.json()
         assert (seen["method"], seen["query"], seen["body"]) == ("GET", "hop=1", "")
 
@@ -242,7 +242,7 @@ class TestStreams:
     def test_the_application_waits_for_the_reader(self, client: Client) -> None:
         with client.stream("GET", "/endless") as answer:
             parts = iter(answer)
-            assert answer.status == 200
+            assert answer.status_code == 200
             assert [next(parts), next(parts)] == [b"0,", b"1,"]
             assert len([entry for entry in log if entry.startswith("made")]) <= 4
 
@@ -281,12 +281,12 @@ class TestWebSockets:
     def test_a_denied_handshake(self, client: Client) -> None:
         with pytest.raises(WebSocketDenied) as raised, client.websocket("/talk?refuse=1"):
             pass
-        assert (raised.value.answer.status, raised.value.answer.text) == (401, "members only")
+        assert (raised.value.answer.status_code, raised.value.answer.text) == (401, "members only")
 
     def test_a_plain_refusal_is_a_403(self, client: Client) -> None:
         with pytest.raises(WebSocketDenied) as raised, client.websocket("/nowhere"):
             pass
-        assert raised.value.answer.status in {403, 404}
+        assert raised.value.answer.status_code in {403, 404}
 
 
 class TestLifespan:
@@ -318,7 +318,7 @@ class TestLifespan:
             await send({"type": "http.response.body"})
 
         with Client(app) as client:
-            assert client.get("/").status == 204
+            assert client.get("/").status_code == 204
 
 
 class TestEncoding:
@@ -346,7 +346,7 @@ class TestEncoding:
 
         client = Client(ASGIHandler([path("", view)]))
         sent = [(name, (f"{number}.bin", content)) for number, (name, content) in enumerate(files)]
-        assert client.post("/", data=grouped(fields), files=sent).status == 200
+        assert client.post("/", data=grouped(fields), files=sent).status_code == 200
         assert sorted(seen, key=repr) == sorted([*fields, *files], key=repr)
 
     @given(params=st.lists(st.tuples(NAMES, NAMES)), segment=NAMES)
@@ -359,7 +359,7 @@ class TestEncoding:
 
         client = Client(ASGIHandler([path("x<path:rest>", view)]))
         target = f"/x{quote(segment, safe='')}/"
-        assert client.get(target, params=params).status == 200
+        assert client.get(target, params=params).status_code == 200
         assert seen == [f"{segment}/", grouped(params)]
 
 
@@ -376,7 +376,7 @@ class TestAsync:
             async with AsyncClient(APP) as client:
                 assert (await client.get("/visit")).text == "new"
                 answers = await asyncio.gather(*(client.get("/echo/") for _ in range(3)))
-                assert [answer.status for answer in answers] == [200] * 3
+                assert [answer.status_code for answer in answers] == [200] * 3
                 async with client.stream("GET", "/visit") as answer:
                     assert await answer.read() == b"yes"
                 async with client.websocket("/talk") as ws:

@@ -337,7 +337,7 @@ class TestEnds:
         async def view(_ws: WebSocket) -> None:
             return
 
-        assert self.denied(view, offered=offered).status == 403
+        assert self.denied(view, offered=offered).status_code == 403
 
     @pytest.mark.parametrize(("offered", "expected"), [(True, (401, b"{}")), (False, (403, b""))])
     def test_a_response_before_accept_is_the_denial(
@@ -351,7 +351,7 @@ class TestEnds:
             return response
 
         answer = self.denied(view, offered=offered)
-        assert (answer.status, answer.content) == expected
+        assert (answer.status_code, answer.content) == expected
         assert closed == [1]
 
     @pytest.mark.parametrize(
@@ -365,16 +365,16 @@ class TestEnds:
             raise error
 
         answer = self.denied(view, offered=True)
-        assert answer.status == status
+        assert answer.status_code == status
         assert failures == ([error] if status == 500 else [])
-        assert self.denied(view, offered=False).status == 403
+        assert self.denied(view, offered=False).status_code == 403
 
     @pytest.mark.parametrize(("offered", "status"), [(True, 404), (False, 403)])
     def test_an_unmatched_route(self, offered: bool, status: int) -> None:
         async def view(_ws: WebSocket) -> None:
             raise AssertionError("not for this path")
 
-        assert self.denied(view, offered=offered, url="/nowhere").status == status
+        assert self.denied(view, offered=offered, url="/nowhere").status_code == status
 
     def test_a_handler_without_websockets(self) -> None:
         handler = ASGIHandler([path("", lambda _: HttpResponse("x"))])
@@ -384,7 +384,7 @@ class TestEnds:
             client.websocket("/"),
         ):
             pass
-        assert raised.value.answer.status == 404
+        assert raised.value.answer.status_code == 404
 
     def test_raising_after_accept_is_a_1011(
         self, failures: list[Exception], caplog: pytest.LogCaptureFixture
@@ -469,7 +469,7 @@ class TestEnds:
         async def view(_ws: WebSocket) -> HttpResponse:
             return StreamingHttpResponse(parts(), status=401)  # type: ignore[return-value]
 
-        assert self.denied(view, offered=True).status == 403
+        assert self.denied(view, offered=True).status_code == 403
         assert [type(failure) for failure in failures] == [ZeroDivisionError]
 
     def test_a_view_that_cancels_itself_has_failed(self, failures: list[Exception]) -> None:
@@ -612,7 +612,7 @@ class TestEventStyle:
             client.websocket("/"),
         ):
             pass
-        assert raised.value.answer.status == 401
+        assert raised.value.answer.status_code == 401
 
     def test_an_error_ends_it_with_1011(self, failures: list[Exception]) -> None:
         codes: list[int] = []

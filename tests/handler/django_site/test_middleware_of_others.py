@@ -50,7 +50,7 @@ class TestCors:
             "/form/",
             headers={"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"},
         )
-        assert answer.status == 200
+        assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://friend.example"
         assert "POST" in answer.headers["access-control-allow-methods"]
 
@@ -60,7 +60,7 @@ class TestCors:
     )
     def test_a_request(self, client: Client, origin: str, allowed: str | None) -> None:
         answer = client.get("/text/", headers={"Origin": origin})
-        assert answer.status == 200
+        assert answer.status_code == 200
         assert answer.headers.get("access-control-allow-origin") == allowed
         assert "origin" in answer.headers["vary"]
 
@@ -71,7 +71,7 @@ class TestWhiteNoise:
         assert answer.content == SCRIPT
         assert answer.headers["content-type"].startswith("text/javascript")
         assert answer.headers["content-length"] == str(len(SCRIPT))
-        assert client.get("/static/b.js").status == 404
+        assert client.get("/static/b.js").status_code == 404
 
     def test_its_compressed_form(self, client: Client) -> None:
         answer = client.get("/static/a.js", headers={"Accept-Encoding": "gzip"})
@@ -80,10 +80,10 @@ class TestWhiteNoise:
 
     def test_a_part_of_it_and_none_of_it(self, client: Client) -> None:
         part = client.get("/static/a.js", headers={"Range": "bytes=4-8"})
-        assert (part.status, part.content) == (206, b"water")
+        assert (part.status_code, part.content) == (206, b"water")
         modified = client.get("/static/a.js").headers["last-modified"]
         again = client.get("/static/a.js", headers={"If-Modified-Since": modified})
-        assert (again.status, again.content) == (304, b"")
+        assert (again.status_code, again.content) == (304, b"")
         head = client.head("/static/a.js")
-        assert (head.status, head.content) == (200, b"")
+        assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(SCRIPT))

@@ -125,7 +125,7 @@ class TestForeignResponses:
             answer = Client(ASGIHandler([path("", view)])).get("/")
         finally:
             request_finished.disconnect(finished)
-        assert (answer.status, answer.text, answer.headers["x-a"]) == (201, "Django's", "1")
+        assert (answer.status_code, answer.text, answer.headers["x-a"]) == (201, "Django's", "1")
         assert [line.partition(";")[0] for line in answer.values("set-cookie")] == ["a=1", "b=2"]
         assert answer.headers["content-length"] == "8"
         assert ends == [(DjangoResponse, ["closed"])]
@@ -156,7 +156,7 @@ class TestForeignResponses:
 
     def test_a_redirect(self) -> None:
         answer = Client(ASGIHandler([path("", lambda _: DjangoRedirect("/é"))])).get("/")
-        assert (answer.status, answer.headers["location"]) == (302, "/%C3%A9")
+        assert (answer.status_code, answer.headers["location"]) == (302, "/%C3%A9")
 
     def test_our_finalizers_work_on_it(self) -> None:
         config = HandlerConfig(finalizers=["gzip", "conditional"])
@@ -167,7 +167,7 @@ class TestForeignResponses:
         client = Client(ASGIHandler([path("", view)], config=config))
         answer = client.get("/", headers={"Accept-Encoding": "gzip"})
         assert answer.headers["content-encoding"] == "gzip"
-        assert client.get("/", headers={"If-None-Match": '"1"'}).status == 304
+        assert client.get("/", headers={"If-None-Match": '"1"'}).status_code == 304
 
     def test_head_of_it(self) -> None:
         client = Client(ASGIHandler([path("", lambda _: DjangoResponse("four"))]))
@@ -189,7 +189,7 @@ class TestForeignResponses:
             client.websocket("/"),
         ):
             pass
-        assert (raised.value.answer.status, raised.value.answer.text) == (401, "members only")
+        assert (raised.value.answer.status_code, raised.value.answer.text) == (401, "members only")
         assert closed == [1]
 
 
@@ -233,9 +233,9 @@ class TestMiddlewareOnOurViews:
         def odd(_request: Any) -> Any:
             raise DisallowedHost("x")
 
-        assert self.client(forbidden).get("/").status == 403
+        assert self.client(forbidden).get("/").status_code == 403
         with caplog.at_level(logging.ERROR):
-            assert self.client(odd).get("/").status == 400
+            assert self.client(odd).get("/").status_code == 400
         assert caplog.records[-1].name == "penstock.security.DisallowedHost"
 
 
@@ -244,7 +244,7 @@ class TestRouting:
         handler = ASGIHandler(get_resolver(), config=HandlerConfig.from_django(settings))
         client = Client(handler)
         assert client.get("/numbers/3/").json()["next"] == "/numbers/4/"
-        assert client.get("/nowhere/").status == 404
+        assert client.get("/nowhere/").status_code == 404
 
     def test_a_prefix_is_known_to_reverse(self) -> None:
         async def send_to(app: Any) -> Any:
@@ -283,13 +283,12 @@ class TestRouting:
 
         client = Client(DjangoHandler(middleware=[choose]))
         assert client.get("/deep/only/?other").text == "/deep/only/"
-        assert client.get("/deep/only/").status == 404
-        assert client.get("/text/").status == 200
+        assert client.get("/deep/only/").status_code == 404
+        assert client.get("/text/").status_code == 200
 
     def test_a_broken_urlconf_is_found_at_construction(self) -> None:
         with override_settings(ROOT_URLCONF="there_is_no_such_module"), pytest.raises(ImportError):
             DjangoHandler()
-
 
     def test_what_is_not_found_is_logged_without_the_urlconf(
         self, caplog: pytest.LogCaptureFixture
@@ -310,7 +309,7 @@ class TestSettings:
         assert config.data_upload_max_memory_size == 100_000
         assert config.max_body_size == 5
         answer = Client(DjangoHandler()).post("/size/", data=b"x" * 100_001)
-        assert answer.status == 413
+        assert answer.status_code == 413
 
     def test_a_deep_copy_and_the_repr_are_ours(self) -> None:
         from copy import deepcopy

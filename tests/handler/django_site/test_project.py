@@ -50,13 +50,13 @@ class TestNineInAChain:
         answer = client.post("/form/", data={"name": "Ada", "csrfmiddlewaretoken": token})
         assert answer.json() == {"name": "Ada", "file": None}
         header = client.post("/form/", data={"name": "Ada"}, headers={"X-CSRFToken": token})
-        assert header.status == 200
+        assert header.status_code == 200
 
     @pytest.mark.parametrize("token", ["", "x" * 64])
     def test_a_form_without_one_does_not(self, client: Client, token: str) -> None:
         client.get("/token/")
         answer = client.post("/form/", data={"name": "Ada", "csrfmiddlewaretoken": token})
-        assert answer.status == 403
+        assert answer.status_code == 403
         assert "CSRF" in answer.text
 
     def test_a_multipart_form_with_a_token_in_it(self, client: Client) -> None:
@@ -71,13 +71,13 @@ class TestNineInAChain:
     def test_the_validation_of_a_form(self, client: Client) -> None:
         token = client.get("/token/").text
         answer = client.post("/form/", data={"name": "Lovelace", "csrfmiddlewaretoken": token})
-        assert answer.status == 422
+        assert answer.status_code == 422
         assert "at most 5" in answer.json()["name"][0]
 
     def test_not_modified(self, client: Client) -> None:
         etag = client.get("/text/").headers["etag"]
         answer = client.get("/text/", headers={"If-None-Match": etag})
-        assert (answer.status, answer.content) == (304, b"")
+        assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == etag
 
     def test_compression(self, client: Client) -> None:
@@ -101,12 +101,12 @@ class TestNineInAChain:
 
     def test_a_stranger_is_sent_to_the_door(self, client: Client) -> None:
         answer = client.get("/members/")
-        assert (answer.status, answer.headers["location"]) == (302, "/log-in/?next=/members/")
-        assert log_in(client, "wrong").status == 403
+        assert (answer.status_code, answer.headers["location"]) == (302, "/log-in/?next=/members/")
+        assert log_in(client, "wrong").status_code == 403
 
     def test_a_slash_is_appended(self, client: Client) -> None:
         answer = client.get("/text?a=1")
-        assert (answer.status, answer.headers["location"]) == (301, "/text/?a=1")
+        assert (answer.status_code, answer.headers["location"]) == (301, "/text/?a=1")
 
 
 class TestViews:
@@ -116,7 +116,7 @@ class TestViews:
             "next": "/numbers/8/",
             "route": "numbers/<int:number>/",
         }
-        assert client.post("/numbers/7/", headers={"X-CSRFToken": ""}).status == 403
+        assert client.post("/numbers/7/", headers={"X-CSRFToken": ""}).status_code == 403
 
     def test_a_template_is_rendered(self, client: Client) -> None:
         assert client.get("/template/").text == "Hello &lt;you&gt; & co"
@@ -146,7 +146,7 @@ class TestViews:
     )
     def test_exceptions_of_django(self, client: Client, name: str, status: int) -> None:
         answer = client.get(f"/raising/{name}/")
-        assert answer.status == status
+        assert answer.status_code == status
         assert "secret" not in answer.text
 
     def test_the_projects_error_views(self, client: Client) -> None:
@@ -155,4 +155,4 @@ class TestViews:
         assert "<h1>Server Error (500)</h1>" in client.get("/raising/500/").text
 
     def test_hosts_that_are_not_allowed(self, client: Client) -> None:
-        assert client.get("/text/", headers={"Host": "evil.example"}).status == 400
+        assert client.get("/text/", headers={"Host": "evil.example"}).status_code == 400

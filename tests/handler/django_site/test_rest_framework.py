@@ -36,17 +36,16 @@ _stored: list[str] = []
 
 
 def described(files: Any) -> dict[str, Any]:
-    for file in files.values():
-        if hasattr(file, "temporary_file_path"):
-            _stored.append(file.temporary_file_path())
+    on_disk = [file for file in files.values() if hasattr(file, "temporary_file_path")]
+    _stored.extend(file.temporary_file_path() for file in on_disk)
     return {name: [file.name, file.content_type, len(file.read())] for name, file in files.items()}
 
 
 class Echo(APIView):  # type: ignore[misc]
     """Answers what it got."""
 
-    authentication_classes = ()
-    permission_classes = ()
+    authentication_classes: Any = ()
+    permission_classes: Any = ()
 
     def post(self, request: Any, **_: Any) -> Response:
         fields = {name: value for name, value in request.data.items() if name not in request.FILES}
@@ -75,7 +74,7 @@ class Raw(Echo):
 
 
 class Members(Echo):
-    authentication_classes = (BasicAuthentication, SessionAuthentication)
+    authentication_classes: Any = (BasicAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Any) -> Response:
@@ -153,7 +152,7 @@ def client(handler_class: Any) -> Iterator[Client]:
 class TestParsers:
     def test_json(self, client: Client) -> None:
         answer = client.post("/echo/", json={"a": [1, "é"]})
-        assert answer.status == 201
+        assert answer.status_code == 201
         assert answer.json() == {"fields": {"a": [1, "é"]}, "files": {}}
 
     def test_a_form(self, client: Client) -> None:
@@ -177,7 +176,7 @@ class TestParsers:
         files = {"file": ("tea.txt", b"tea", "text/plain")}
         assert client.post("/serialized/", data={"title": "Tea"}, files=files).json() == {"size": 3}
         answer = client.post("/serialized/", data={"title": "Coffee"}, files={"file": ("a", b"")})
-        assert answer.status == 400
+        assert answer.status_code == 400
         assert set(answer.json()) == {"title", "file"}
 
     def test_a_file_without_a_form(self, client: Client) -> None:
@@ -199,7 +198,7 @@ class TestParsers:
         self, client: Client, handler_class: Any, body: bytes, content_type: str, status: int | None
     ) -> None:
         answer = client.post("/echo/", data=body, headers={"Content-Type": content_type})
-        assert answer.status == (status or (413 if handler_class is DjangoHandler else 400))
+        assert answer.status_code == (status or (413 if handler_class is DjangoHandler else 400))
         if status in {400, 415}:
             assert "detail" in answer.json()
 
@@ -216,20 +215,20 @@ class TestParsers:
 class TestAuthentication:
     def test_basic(self, client: Client) -> None:
         stranger = client.get("/members/")
-        assert stranger.status == 401
+        assert stranger.status_code == 401
         assert stranger.headers["www-authenticate"] == 'Basic realm="api"'
         member = client.get("/members/", headers=ADA)
         assert member.json() == {"user": "ada", "by": "BasicAuthentication"}
         wrong = {"Authorization": f"Basic {b64encode(b'ada:x').decode()}"}
-        assert client.get("/members/", headers=wrong).status == 401
+        assert client.get("/members/", headers=wrong).status_code == 401
 
     def test_a_session_with_its_token(self, client: Client) -> None:
-        assert client.get("/session-members/").status == 403
+        assert client.get("/session-members/").status_code == 403
         client.post("/log-in/", data={"u": "ada", "p": "lovelace"})
         seen = client.get("/session-members/").json()
         assert seen == {"user": "ada", "by": "SessionAuthentication"}
         refused = client.post("/session-members/", json={"a": 1})
-        assert refused.status == 403
+        assert refused.status_code == 403
         assert "CSRF" in refused.json()["detail"]
         csrf = client.get("/token/").text
         allowed = client.post("/session-members/", json={"a": 1}, headers={"X-CSRFToken": csrf})
@@ -240,7 +239,7 @@ class TestAuthentication:
         client.post("/log-in/", data={"u": "ada", "p": "lovelace"})
         form = {"a": "1", "csrfmiddlewaretoken": client.get("/token/").text}
         answer = client.post("/session-members/", data=form, files=files)
-        assert answer.status == 201
+        assert answer.status_code == 201
         assert answer.json()["fields"]["a"] == "1"
         assert list(answer.json()["files"]) == list(files or {})
 
@@ -249,7 +248,7 @@ class TestTheRest:
     def test_throttling(self, client: Client) -> None:
         assert client.get("/throttled/?a=1&a=2").json() == {"query": ["1", "2"]}
         refused = client.get("/throttled/")
-        assert refused.status == 429
+        assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 3600
 
     def test_pages_with_absolute_links(self, client: Client) -> None:
@@ -263,9 +262,9 @@ class TestTheRest:
         assert page["results"][0]["url"].startswith("http://testserver/users/")
 
     def test_what_is_not_there_or_not_allowed(self, client: Client) -> None:
-        assert client.get("/users/99/").status == 404
+        assert client.get("/users/99/").status_code == 404
         answer = client.delete("/users/")
-        assert answer.status == 405
+        assert answer.status_code == 405
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
         assert client.options("/users/").json()["name"] == "Users List"
 
@@ -275,7 +274,7 @@ class TestTheRest:
         assert "Answers what it got." in page.text
         assert 'name="_content"' in page.text
         sent = client.post("/echo/", json={"a": "posted"}, headers={"Accept": "text/html"})
-        assert sent.status == 201
+        assert sent.status_code == 201
         assert "posted" in sent.text
 
     def test_the_page_of_a_member(self, client: Client) -> None:
