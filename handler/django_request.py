@@ -85,6 +85,11 @@ class DjangoASGIRequest(ASGIRequest, DjangoHttpRequest):  # type: ignore[misc]
     def _empty_form(self) -> Any:
         return as_djangos(super()._empty_form())
 
+    @property
+    def _no_form(self) -> Any:
+        # POST and FILES of a PUT are empty, until somebody has parsed its form.
+        return self.__dict__.get("_form") or self._empty_form()
+
     def _load_post_and_files(self) -> None:
-        """Parse the form now, whatever the method: for code that wants the form of a PUT."""
+        # Called by code that wants the form of a PUT.
         _ = self._form

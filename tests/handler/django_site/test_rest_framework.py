@@ -136,6 +136,17 @@ def read_form_first(get_response: Any) -> Any:
     return middleware
 
 
+def read_form_last(get_response: Any) -> Any:
+    """Middleware that looks at the form after the view, as those do that keep a record."""
+
+    def middleware(request: Any) -> Any:
+        response = get_response(request)
+        response["X-Seen"] = f"{request.POST.get('a')} {len(request.FILES)}"
+        return response
+
+    return middleware
+
+
 @pytest.fixture(params=[DjangoHandler, DjangosOwn])
 def handler_class(request: pytest.FixtureRequest) -> Any:
     return request.param
@@ -210,6 +221,14 @@ class TestParsers:
             "fields": {"a": "1"},
             "files": {"file": ["a.txt", "text/plain", 3]} if files else {},
         }
+
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    def test_a_form_that_middleware_reads_behind_it(self, handler_class: Any, method: str) -> None:
+        files = {"file": ("a.txt", b"tea", "text/plain")}
+        with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[f"{__name__}.read_form_last"]):
+            client = Client(handler_class())
+            answer = client.request(method, "/echo/", data={"a": "1"}, files=files)
+        assert (answer.status_code, answer.headers["x-seen"]) == (201, "1 1")
 
 
 class TestAuthentication:

@@ -130,7 +130,20 @@ def caught(request: Any, name: str) -> JsonResponse:
     return JsonResponse({})
 
 
+def load_form(request: Any) -> JsonResponse:
+    """What code does that wants the form of a PUT."""
+    before = request.POST.dict()
+    for name in ("_post", "_files"):
+        if name in vars(request):  # Django's
+            delattr(request, name)
+    request.method = "POST"
+    request._load_post_and_files()
+    request.method = "PUT"
+    return JsonResponse({"before": before, **described(request.POST.dict(), request.FILES)})
+
+
 urlpatterns = [
+    path("load-form/", load_form),
     path("view/", view),
     path("async/", asynchronous),
     path("choosing/", choosing),
@@ -199,6 +212,15 @@ class TestHandlersOfTheSettings:
 def test_a_view_may_choose_its_handlers(client: Client) -> None:
     seen = upload(client, "/choosing/", "mine", "skip later", "b")
     assert [file[0] for file in seen["files"]] == ["kept mine", "b"]
+
+
+def test_a_form_that_did_not_come_by_post(client: Client) -> None:
+    files = {"f": ("a", LARGE)}
+    assert client.put("/load-form/", data={"a": "1"}, files=files).json() == {
+        "before": {},
+        "fields": {"a": "1"},
+        "files": [["a", "TemporaryUploadedFile", len(LARGE)]],
+    }
 
 
 def test_a_form_of_ours_takes_handlers_of_djangos(tmp_path: Path) -> None:
