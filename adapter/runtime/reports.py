@@ -103,7 +103,8 @@ def _stack(error: BaseException) -> list[_Frame]:
     for index, frame in enumerate(frames):
         if not frame[0].startswith(_MACHINERY):
             return frames[index:]
-    return frames[-1:]  # all of it is ours: where it was raised says enough
+    # All of it is ours. What a Fault has to say is in its message; of others it is the place.
+    return [] if isinstance(error, Fault) else frames[-1:]
 
 
 def _message(error: BaseException) -> str:
