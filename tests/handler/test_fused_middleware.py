@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import pytest
 from asgi_calls import exchange
-from middleware_layers import Logging, failing, sync_only, sync_view, view
+from middleware_layers import Hops, Logging, failing, sync_only, sync_view, view
 
 from penstock.handler import HttpResponse, MiddlewareMixin, path
 from penstock.handler.fusion import can_be_fused
@@ -87,22 +88,6 @@ def test_an_answer_that_is_no_response_fails_at_its_layer() -> None:
     assert ["a request", "a response 500"] == handler.log
 
 
-class Hops:
-    """Counts the calls that are posted to request threads."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from penstock.handler.threads import Lease
-
-        self.count = 0
-        original = Lease.post
-
-        def post(lease: Lease, call: Any) -> None:
-            self.count += 1
-            original(lease, call)
-
-        monkeypatch.setattr(Lease, "post", post)
-
-
 @pytest.mark.conformance("C111")
 def test_seven_fused_layers_cost_two_hops(monkeypatch: pytest.MonkeyPatch) -> None:
     hops = Hops(monkeypatch)
@@ -117,6 +102,28 @@ def test_a_sync_view_below_sync_layers_costs_one_hop(monkeypatch: pytest.MonkeyP
     hops = Hops(monkeypatch)
     assert b"view" == exchange(Logging(sync_view, middleware=[sync_only] * 5)).body
     assert 1 == hops.count
+
+
+def test_a_sync_view_below_a_sync_layer_does_not_go_back_to_the_loop() -> None:
+    tasks: list[set[Any]] = []
+
+    def outermost(get_response: Any) -> Any:
+        async def middleware(request: Any) -> Any:
+            request.loop = asyncio.get_running_loop()
+            tasks.append(asyncio.all_tasks())
+            return await get_response(request)
+
+        return middleware
+
+    outermost.sync_capable, outermost.async_capable = False, True  # type: ignore[attr-defined]
+
+    def core(request: Any) -> HttpResponse:
+        tasks.append(asyncio.all_tasks(request.loop))
+        return HttpResponse("view")
+
+    handler = Logging(core, middleware=[outermost, sync_only])
+    assert b"view" == exchange(handler, extensions={"penstock": {"no_disconnect": True}}).body
+    assert tasks[0] == tasks[1]
 
 
 def test_all_layers_of_a_request_run_on_one_thread() -> None:

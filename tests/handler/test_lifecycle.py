@@ -302,3 +302,23 @@ def test_a_view_that_ignores_its_cancellation_is_left_behind_after_the_grace(
     run(main())
     assert ["disconnect"] == signals.outcomes
     assert "left behind" in caplog.text
+
+
+def test_the_servers_state_is_the_one_that_counts() -> None:
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse(request.state["whose"])
+
+    handler = ASGIHandler(view)
+    handler.state["whose"] = "the handler's"
+    assert b"the handler's" == exchange(handler).body
+    assert b"the server's" == exchange(handler, state={"whose": "the server's"}).body
+
+
+def test_a_content_length_that_was_sent_stays_as_it_was_sent() -> None:
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse(request.META["CONTENT_LENGTH"])
+
+    handler = ASGIHandler(view)
+    assert b"3" == exchange(handler, method="POST", body=b"abc").body
+    sent = [(b"content-length", b"0005")]
+    assert b"0005" == exchange(handler, method="POST", body=b"abc", headers=sent).body

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from asgi_calls import exchange
-from middleware_layers import Logging, failing, layer, view
+from asgi_calls import exchange, http_scope
+from middleware_layers import Hops, Logging, failing, layer, view
 
 from penstock.handler import Http404, HttpResponse, path
 
@@ -174,3 +174,40 @@ def test_where_process_exception_runs(is_async: bool) -> None:
     hook = process if is_async else process_sync
     exchange(Logging(failing, middleware=[layer("a", process_exception=hook)]))
     assert is_async == (threads == [threading.get_ident()])
+
+
+def test_a_failing_render_is_offered_to_process_exception_in_sync_code_too() -> None:
+    class Failing(Template):
+        def render(self) -> Template:
+            raise LookupError("no template")
+
+    def view(request: Any) -> HttpResponse:
+        return Failing(request.log)
+
+    class Layer:
+        def __init__(self, get_response: Any) -> None:
+            self.get_response = get_response
+
+        def __call__(self, request: Any) -> Any:
+            return self.get_response(request)
+
+        def process_exception(self, request: Any, error: Exception) -> HttpResponse:
+            return HttpResponse(str(error), status=503)
+
+    handler = Logging(view, middleware=[Layer])
+    request, _ = handler.create_request(http_scope(), b"")
+    response = handler.get_response(request)
+    assert (503, b"no template") == (response.status_code, response.content)
+    response.close()
+
+
+def test_neighbouring_sync_hooks_share_a_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    hops = Hops(monkeypatch)
+
+    def process_view(self: Any, request: Any, view: Any, args: Any, kwargs: Any) -> None:
+        request.log.append("hook")
+
+    layers = [layer(name, process_view=process_view) for name in "abc"]
+    handler = Logging(view, middleware=layers)
+    assert 200 == exchange(handler).status
+    assert (3, 1) == (handler.log.count("hook"), hops.count)

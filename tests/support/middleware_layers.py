@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.handler import ASGIHandler, HttpResponse
+from penstock.handler.threads import Lease
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def view(request: Any) -> HttpResponse:
@@ -65,3 +69,17 @@ def sync_only(get_response: Any) -> Any:
         return response
 
     return middleware
+
+
+class Hops:
+    """Counts the calls that are posted to request threads."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        original = Lease.post
+
+        def post(lease: Lease, call: Any) -> None:
+            self.count += 1
+            original(lease, call)
+
+        monkeypatch.setattr(Lease, "post", post)
