@@ -18,6 +18,7 @@ from penstock.handler import (
     HandlerConfig,
     HttpResponse,
     ImproperlyConfigured,
+    MiddlewareMixin,
     MiddlewareNotUsed,
     Router,
     path,
@@ -283,3 +284,15 @@ def sync_only_plain(get_response: Any) -> Any:
         return get_response(request)
 
     return middleware
+
+
+def test_a_mixin_that_answers_in_sync_code_keeps_the_view_from_running() -> None:
+    class Answering(MiddlewareMixin):
+        def process_request(self, request: Any) -> HttpResponse:
+            return HttpResponse("early")
+
+    handler = Logging(sync_view, middleware=[Answering])
+    request, _ = handler.create_request(http_scope(), b"")
+    response = handler.get_response(request)
+    assert (b"early", []) == (response.content, handler.log)
+    response.close()
