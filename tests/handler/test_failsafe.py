@@ -322,9 +322,12 @@ def test_the_level_of_a_response_that_the_view_gives(
     assert ([] if level is None else [level]) == [record.levelname for record in caplog.records]
 
 
-def test_a_path_is_logged_in_ascii(caplog: pytest.LogCaptureFixture) -> None:
-    exchange(ASGIHandler(raising(ours.Http404())), "/\u00e9\u202e")
-    assert ["Not Found: /\\xe9\\u202e"] == [record.getMessage() for record in caplog.records]
+@pytest.mark.parametrize(("sent", "logged"), [("é", "\\xe9"), ("\n", "\\n"), ("\u202e", "\\u202e")])
+def test_a_path_is_logged_in_ascii(
+    sent: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange(ASGIHandler(raising(ours.Http404())), f"/{sent}")
+    assert [f"Not Found: /{logged}"] == [record.getMessage() for record in caplog.records]
 
 
 def test_a_handler_for_500_that_fails_is_not_asked_again() -> None:
