@@ -1,9 +1,9 @@
 """Time requests through penstock.handler, Starlette and Django in one process; JSON on stdout.
 
-All get the same scope and messages, and answer the same text. They take turns, batch by batch, so
-whatever slows the machine down for a while slows all; a ratio is the median of the ratios of such
-rounds, a time the best of its batches. The clock is wall time, because work in threads costs more
-than the CPU time of its calls.
+All get the same scope and messages, and answer the same text. They take turns, in batches that last
+equally long, so whatever slows the machine down for a while slows all; a ratio is the median of the
+ratios of such rounds, a time the best of its batches. The clock is wall time, because work in
+threads costs more than the CPU time of its calls.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from starlette.routing import Route
 
 from penstock.handler import ASGIHandler, HttpResponse, MiddlewareMixin, path
 
-ROUNDS, QUICK_ROUNDS = 101, 21
-BATCH = 20
+ROUNDS, QUICK_ROUNDS = 301, 81
+BATCH_SECONDS = 0.005
+WARM_UP = 60  # requests
 HEADERS = [
     (b"host", b"shop.example.com"),
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) Chrome/138.0.0.0"),
@@ -163,6 +164,10 @@ def applications() -> dict[str, dict[str, tuple[Any, str]]]:
             "starlette": (bare["starlette"], "/sync"),
             "django": (django_app([]), "/sync"),
         },
+        "sync view, no disconnects": {
+            "penstock": (bare["penstock"], "/sync#quiet"),
+            "starlette": (bare["starlette"], "/sync"),
+        },
         "async view, 7 mixins": {
             "penstock": (mixed, "/async"),
             "django": (django_app([f"{__name__}.django_hooks"] * 7), "/async"),
@@ -203,19 +208,29 @@ async def request(app: Any, target: str) -> None:
     await app(scope, receive, send)
 
 
+async def seconds(contestant: tuple[Any, str], count: int) -> float:
+    """How long one of so many requests takes, one after the other."""
+    app, target = contestant
+    began = time.perf_counter()
+    for _ in range(count):
+        await request(app, target)
+    return (time.perf_counter() - began) / count
+
+
+async def batch_size(contestant: tuple[Any, str]) -> int:
+    await seconds(contestant, WARM_UP)
+    typical = median([await seconds(contestant, 1) for _ in range(WARM_UP)])
+    return max(1, round(BATCH_SECONDS / typical))
+
+
 async def measure(rounds: int) -> list[dict[str, Any]]:
     rows = []
     for case, contestants in applications().items():
         samples: dict[str, list[float]] = {name: [] for name in contestants}
-        for number in range(rounds + 3):
-            order = sorted(contestants, reverse=bool(number % 2))
-            for name in order:
-                app, target = contestants[name]
-                began = time.perf_counter()
-                for _ in range(BATCH):
-                    await request(app, target)
-                if number >= 3:
-                    samples[name].append((time.perf_counter() - began) / BATCH * 1e6)
+        sizes = {name: await batch_size(contestants[name]) for name in contestants}
+        for number in range(rounds):
+            for name in sorted(contestants, reverse=bool(number % 2)):
+                samples[name].append(await seconds(contestants[name], sizes[name]) * 1e6)
         row: dict[str, Any] = {"case": case}
         for name, times in samples.items():
             row[f"{name}_us"] = min(times)

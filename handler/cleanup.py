@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.handler.coroutines import is_async_callable
 from penstock.handler.hops import in_request_thread
+from penstock.handler.offloading import in_thread
 from penstock.handler.sending import close_response, closed_at_once
 from penstock.handler.signals import request_finished
 from penstock.handler.tasks import is_being_cancelled
@@ -80,7 +81,9 @@ class CleanUp:
             if request_finished.receivers:
                 await self._step(self._announce, outcome())
         if self.body is not None and not isinstance(self.body, bytes):
-            _close(self.body)
+            if getattr(self.body, "rolled", False):
+                await self._step(_close_file_of, self.body)
+            _close(self.body)  # which a thread has not done if there is none any more
 
     async def _step(self, step: Callable[..., Awaitable[None]], *args: Any) -> None:
         try:
@@ -117,6 +120,14 @@ def _close(what: Any) -> None:
         what.close()
     except Exception:
         logger.exception("closing %r failed", what)
+
+
+async def _close_file_of(body: Any) -> None:
+    # To give back 64 MiB takes the file system 8 ms, and a hop less than a tenth of one.
+    try:
+        await in_thread(body.close)
+    except Exception:
+        logger.exception("closing %r in a thread failed", body)
 
 
 async def _close_response(response: Any) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import asgiref.sync
@@ -15,13 +15,17 @@ from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 from penstock.handler.threads import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     CarryOver = Callable[[Context], None]
 
 # What asgiref itself uses to take context variables and its Locals to the other thread. A version
 # that does it in another way has no such function: then its own hop is taken.
 _carry_over: CarryOver | None = getattr(asgiref.sync, "_restore_context", None)
+
+# The variable that holds asgiref's Local of "async_to_sync is waiting above"; None if it has none.
+_variable = getattr(getattr(AsyncToSync.executors, "_storage", None), "_data", None)
+_local_data = _variable if isinstance(_variable, ContextVar) else None
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,10 +46,17 @@ async def in_request_thread(function: Callable[P, T], /, *args: P.args, **kwargs
         _carry_over is None
         or not isinstance(lease, Lease)
         or sys.exc_info()[1] is not None
-        or getattr(AsyncToSync.executors, "current", None) is not None
+        or _is_below_async_to_sync()
     ):
         return await sync_to_async(function)(*args, **kwargs)
-    return await _Call(function, args, kwargs, _carry_over).over(lease)  # type: ignore[no-any-return]
+    return await _Call(lease, _carry_over, function, args, kwargs)  # type: ignore[no-any-return]
+
+
+def _is_below_async_to_sync() -> bool:
+    # A Local that was never set takes 2 µs to say so, its context variable next to nothing.
+    if _local_data is not None and _local_data.get(None) is None:
+        return False
+    return getattr(AsyncToSync.executors, "current", None) is not None
 
 
 def _cancel_again() -> None:
@@ -57,43 +68,49 @@ def _cancel_again() -> None:
 
 
 class _Call:
-    """One call on its way."""
+    """One call on its way, and the future that its task waits for.
+
+    A future of asyncio's, as ``asyncio.isfuture`` describes them, would wake the task a pass of the
+    loop later, and it would be cancelled while the function runs. This one refuses: the task then
+    keeps the cancellation until the function has ended.
+    """
+
+    _asyncio_future_blocking = False
+    _ended = False
+    _withdrawn = False
+    _result: Any = None
+    _error: BaseException | None = None
+    _wake_up: Callable[[_Call], object] | None = None
 
     def __init__(
         self,
+        lease: Lease,
+        carry_over: CarryOver,
         function: Callable[..., Any],
         args: Any,
         kwargs: Any,
-        carry_over: CarryOver,
     ) -> None:
+        self._lease = lease
         self._carry_over = carry_over
         self._function = function
         self._args = args
         self._kwargs = kwargs
         self._context = copy_context()
         self._loop = asyncio.get_running_loop()
-        self._back = self._loop.create_future()
-        self._ended = False
-        self._result: Any = None
-        self._error: BaseException | None = None
         # Tasks that async_to_sync started on the loop for the function; asgiref fills it.
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def over(self, lease: Lease) -> Any:
+    def __await__(self) -> Generator[_Call, None, Any]:
         interrupted = False
-        lease.post(self)
-        while not self._back.done() or self._back.cancelled():
+        self._lease.post(self)
+        while not self._ended:
+            self._asyncio_future_blocking = True
             try:
-                await self._back
+                yield self
             except asyncio.CancelledError:
-                if lease.withdraw(self):
+                if self._withdrawn:
                     raise
                 interrupted = True
-                for task in self._tasks:
-                    task.cancel()
-                self._back = self._loop.create_future()
-                if self._ended:
-                    break
         if interrupted:
             _cancel_again()
         self._carry_over(self._context)
@@ -103,6 +120,33 @@ class _Call:
             raise self._error
         finally:
             self._error = None  # the traceback holds this frame, and it the error
+
+    # What the task asks of a future.
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the call comes back to."""
+        return self._loop
+
+    def add_done_callback(self, wake_up: Callable[[_Call], object], *, context: Context) -> None:
+        """Call ``wake_up`` when the call is back."""
+        self._wake_up, self._context_of_task = wake_up, context
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Take the call back if it still waits for a thread; else cancel what it waits for."""
+        if self._lease.withdraw(self):
+            self._withdrawn = True
+            self._loop.call_soon(self._come_back)
+            return True
+        for task in self._tasks:
+            task.cancel()
+        return False
+
+    def result(self) -> None:
+        """Raise if the call was taken back."""
+        if self._withdrawn:
+            raise asyncio.CancelledError
+
+    # On the thread, and back.
 
     def done(self) -> bool:
         """Whether the function has ended."""
@@ -127,5 +171,6 @@ class _Call:
         return self._function(*self._args, **self._kwargs)
 
     def _come_back(self) -> None:
-        if not self._back.done():
-            self._back.set_result(None)
+        wake_up, self._wake_up = self._wake_up, None
+        if wake_up is not None:
+            self._context_of_task.run(wake_up, self)

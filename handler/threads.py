@@ -219,6 +219,7 @@ class Lease(Executor):
         """Give the thread back, once it is idle; never blocks."""
         self._released = True
         worker, last = self._worker, self._last
+        self._last = None  # which knows this lease
         if worker is None:
             return  # never needed; or still waited for, and then `serve` gives it back
         if last is None or last.done():

@@ -1,17 +1,22 @@
-"""Signals as they were before, after every test; generated examples without a clock."""
+"""Fixtures of these tests; signals are as they were, after every test; examples have no clock."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgi_calls import http_scope
+from form_bodies import read_async, read_sync
 from hypothesis import settings
 
 from penstock.handler.signals import got_request_exception, request_finished, request_started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from penstock.handler import Signal
 
 # The machine may be busy, and a test asserts no time.
 settings.register_profile("untimed", deadline=None)
@@ -65,3 +70,39 @@ def signals() -> Iterator[Signals]:
     yield seen
     for signal, receiver in pairs:
         signal.disconnect(receiver)
+
+
+@pytest.fixture(params=["alone", "supervised"])
+def scope(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Of a server that says that there are no disconnects, and of one that does not."""
+    alone = request.param == "alone"
+    return http_scope(extensions={"penstock": {"no_disconnect": alone}})
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Signal, Any], None]]:
+    """Connects a receiver to a signal, until the test ends."""
+    with ExitStack() as connected:
+
+        def connect(signal: Signal, receiver: Any) -> None:
+            signal.connect(receiver)
+            connected.callback(signal.disconnect, receiver)
+
+        yield connect
+
+
+@pytest.fixture
+def failures() -> Iterator[list[Exception]]:
+    seen: list[Exception] = []
+
+    def note(exception: Exception, **_: Any) -> None:
+        seen.append(exception)
+
+    got_request_exception.connect(note, weak=False)
+    yield seen
+    got_request_exception.disconnect(note)
+
+
+@pytest.fixture(params=[read_sync, read_async], ids=["sync", "async"])
+def read(request: pytest.FixtureRequest) -> Any:
+    return request.param

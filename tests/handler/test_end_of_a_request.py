@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_calls import END, GONE, Server, http_scope, parts, run
+from asgi_calls import END, GONE, Server, http_scope, parts, run, serve
 
 import penstock.handler.watching
 from penstock.handler import (
@@ -17,6 +18,7 @@ from penstock.handler import (
     request_finished,
     request_started,
 )
+from penstock.handler.body import SpooledBody
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -173,3 +175,114 @@ def test_a_client_that_leaves_while_it_is_listened_to_does_not_cancel_background
 
     run(main())
     assert ["work"] == ended
+
+
+def body_on_disk(close: Any) -> type[ASGIHandler]:
+    """A handler whose bodies are on disk; ``close`` is given what closes them."""
+
+    class Body(SpooledBody):
+        def close(self) -> None:
+            close(super().close)
+
+    class Handler(ASGIHandler):
+        async def read_body(self, receive: Any) -> Any:
+            self.body = Body(10)
+            await self.body.feed(b"x" * 100)
+            await self.body.finish()
+            return self.body
+
+    return Handler
+
+
+async def hello(request: Any) -> HttpResponse:
+    return HttpResponse("hello")
+
+
+def test_a_file_of_a_body_is_given_back_off_the_loop() -> None:
+    """A file system takes milliseconds to give large files back."""
+    threads: list[int] = []
+
+    def close(really: Any) -> None:
+        threads.append(threading.get_ident())
+        really()
+
+    handler = body_on_disk(close)(hello)
+
+    async def main() -> Any:
+        server = Server()
+        await handler(http_scope(), server.receive, server.send)
+        return server.result
+
+    assert 200 == run(main()).status
+    assert threads[0] != threading.get_ident()
+    assert handler.body.closed  # type: ignore[attr-defined]
+
+
+def test_a_cancellation_waits_until_the_file_is_given_back() -> None:
+    closing, gate = asyncio.Event(), threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def close(really: Any) -> None:
+            loop.call_soon_threadsafe(closing.set)
+            assert gate.wait(30)
+            really()
+
+        handler = body_on_disk(close)(hello)
+        server = Server()
+        task = asyncio.create_task(handler(http_scope(), server.receive, server.send))
+        await closing.wait()
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not task.done()
+        gate.set()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert handler.body.closed  # type: ignore[attr-defined]
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), SystemExit()])
+def test_a_file_that_cannot_be_given_back_in_a_thread_is_on_the_loop(error: Any) -> None:
+    here = threading.get_ident()
+
+    def close(really: Any) -> None:
+        if threading.get_ident() != here:
+            raise error
+        really()
+
+    handler = body_on_disk(close)(hello)
+
+    async def main() -> Any:
+        return await serve(handler, http_scope(), Server())
+
+    result = run(main())
+    assert 200 == result.status
+    assert (error if isinstance(error, SystemExit) else None) is result.error
+    assert handler.body.closed  # type: ignore[attr-defined]
+
+
+def test_a_server_that_repeats_itself_does_not_block_the_loop() -> None:
+    received = 0
+
+    async def receive() -> Any:
+        nonlocal received
+        received += 1
+        assert received < 10_000, "nobody else had a turn"
+        return END
+
+    async def view(request: Any) -> HttpResponse:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return HttpResponse("hello")
+
+    async def main() -> Any:
+        server = Server()
+        server.receive = receive  # type: ignore[method-assign]
+        return await serve(ASGIHandler(view), http_scope(), server)
+
+    assert b"hello" == run(main()).body
+    assert 2 < received < 100

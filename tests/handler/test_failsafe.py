@@ -307,3 +307,69 @@ def test_an_exception_without_a_text_and_one_with_odd_headers() -> None:
     for error, status in ((Silent(), 500), (odd, 500)):
         result = exchange(ASGIHandler(raising(error)))
         assert (status, None) == (result.status, result.error)
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(399, None), (400, "WARNING"), (499, "WARNING"), (500, "ERROR")]
+)
+def test_the_level_of_a_response_that_the_view_gives(
+    status: int, level: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse(status=status)
+
+    exchange(ASGIHandler(view))
+    assert ([] if level is None else [level]) == [record.levelname for record in caplog.records]
+
+
+@pytest.mark.parametrize(("sent", "logged"), [("é", "\\xe9"), ("\n", "\\n"), ("\u202e", "\\u202e")])
+def test_a_path_is_logged_in_ascii(
+    sent: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange(ASGIHandler(raising(ours.Http404())), f"/{sent}")
+    assert [f"Not Found: /{logged}"] == [record.getMessage() for record in caplog.records]
+
+
+def test_a_handler_for_500_that_fails_is_not_asked_again() -> None:
+    calls = 0
+
+    async def failing(request: Any, error: BaseException) -> HttpResponse:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("again")
+
+    config = HandlerConfig(error_handlers={500: failing})
+    result = exchange(ASGIHandler(raising(RuntimeError("bug")), config=config))
+    assert (500, b"500 Internal Server Error", 1) == (result.status, result.body, calls)
+
+
+def test_an_error_page_may_ask_for_the_form_that_was_too_large() -> None:
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse(str(request.POST))
+
+    def page(request: Any, error: BaseException) -> HttpResponse:
+        return HttpResponse(f"{len(request.POST)} fields", status=413)
+
+    config = HandlerConfig(
+        error_handlers={ours.TooManyFieldsSent: page}, data_upload_max_number_fields=2
+    )
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    result = exchange(
+        ASGIHandler(view, config=config), method="POST", body=b"a=1&b=2&c=3", headers=headers
+    )
+    assert (413, b"0 fields") == (result.status, result.body)
+
+
+def test_an_error_page_that_is_rendered_is_not_rendered_again() -> None:
+    class Page(HttpResponse):
+        is_rendered = True
+
+        def render(self) -> Any:
+            raise AssertionError
+
+    async def page(request: Any, error: BaseException) -> HttpResponse:
+        return Page("page", status=404)
+
+    config = HandlerConfig(error_handlers={404: page})
+    result = exchange(ASGIHandler(raising(ours.Http404()), config=config))
+    assert (404, b"page") == (result.status, result.body)

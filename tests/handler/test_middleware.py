@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import warnings
 from contextvars import ContextVar
 from itertools import product
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 from asgi_calls import exchange, http_scope
 from asgiref.sync import markcoroutinefunction
+from middleware_layers import Logging, layer, sync_only, sync_view, view
 
 from penstock.handler import (
     ASGIHandler,
     HandlerConfig,
-    Http404,
     HttpResponse,
     ImproperlyConfigured,
     MiddlewareMixin,
@@ -24,59 +23,8 @@ from penstock.handler import (
     Router,
     path,
 )
-from penstock.handler.fusion import can_be_fused
 
 pytestmark = pytest.mark.usefixtures("no_django")
-
-
-async def view(request: Any) -> HttpResponse:
-    request.log.append("view")
-    return HttpResponse("view")
-
-
-def sync_view(request: Any) -> HttpResponse:
-    request.log.append("view")
-    return HttpResponse("view")
-
-
-async def failing(request: Any) -> HttpResponse:
-    request.log.append("view")
-    raise LookupError("from the view")
-
-
-class Logging(ASGIHandler):
-    """A handler whose requests share one log."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.log: list[str] = []
-        super().__init__(*args, **kwargs)
-
-    def create_request(self, scope: Any, body_file: Any) -> tuple[Any, Any]:
-        request, response = super().create_request(scope, body_file)
-        request.log = self.log
-        return request, response
-
-
-def layer(name: str, **hooks: Any) -> type:
-    """A middleware class that logs its way in and out, with these hooks."""
-
-    class Layer:
-        sync_capable = False
-        async_capable = True
-
-        def __init__(self, get_response: Any) -> None:
-            self.get_response = get_response
-
-        async def __call__(self, request: Any) -> Any:
-            request.log.append(f"{name} in")
-            response = await self.get_response(request)
-            request.log.append(f"{name} out {response.status_code}")
-            return response
-
-    Layer.__name__ = Layer.__qualname__ = name
-    for hook, function in hooks.items():
-        setattr(Layer, hook, function)
-    return Layer
 
 
 @pytest.mark.conformance("C099")
@@ -84,150 +32,6 @@ def test_order_of_three_layers() -> None:
     handler = Logging(view, middleware=[layer("a"), layer("b"), layer("c")])
     assert b"view" == exchange(handler).body
     assert ["a in", "b in", "c in", "view", "c out 200", "b out 200", "a out 200"] == handler.log
-
-
-@pytest.mark.conformance("C100")
-def test_process_view_may_answer() -> None:
-    def hook(name: str, answer: Any) -> Any:
-        async def process_view(self: Any, request: Any, view: Any, args: Any, kwargs: Any) -> Any:
-            request.log.append(name)
-            return answer
-
-        return process_view
-
-    layers = [
-        layer("a", process_view=hook("view a", None)),
-        layer("b", process_view=hook("view b", HttpResponse("b", status=202))),
-        layer("c", process_view=hook("view c", None)),
-    ]
-    handler = Logging(view, middleware=layers)
-    assert (202, b"b") == ((result := exchange(handler)).status, result.body)
-    expected = ["a in", "b in", "c in", "view a", "view b", "c out 202", "b out 202", "a out 202"]
-    assert expected == handler.log
-
-
-@pytest.mark.conformance("C100")
-def test_a_failing_process_view_is_not_offered_to_process_exception() -> None:
-    def process_view(self: Any, request: Any, *args: Any) -> Any:
-        raise ValueError
-
-    def process_exception(self: Any, request: Any, error: Exception) -> Any:
-        request.log.append("offered")
-
-    handler = Logging(
-        view,
-        middleware=[layer("a", process_view=process_view, process_exception=process_exception)],
-    )
-    assert 500 == exchange(handler).status
-    assert ["a in", "a out 500"] == handler.log
-
-
-def exception_hook(name: str, answer: Any = None) -> Any:
-    def process_exception(self: Any, request: Any, error: Exception) -> Any:
-        request.log.append(f"{name} {type(error).__name__}")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return process_exception
-
-
-@pytest.mark.conformance("C101")
-def test_process_exception_runs_backwards_until_one_answers(signals: Any) -> None:
-    layers = [
-        layer("a", process_exception=exception_hook("a")),
-        layer("b", process_exception=exception_hook("b", HttpResponse("b", status=418))),
-        layer("c", process_exception=exception_hook("c")),
-    ]
-    handler = Logging(failing, middleware=layers)
-    assert 418 == exchange(handler).status
-    assert ["c LookupError", "b LookupError"] == handler.log[4:6]
-    assert [] == signals.of("failed")
-
-
-@pytest.mark.conformance("C101")
-def test_a_failing_process_exception_replaces_the_error(signals: Any) -> None:
-    error = ValueError("from the hook")
-    handler = Logging(
-        failing, middleware=[layer("a", process_exception=exception_hook("a", error))]
-    )
-    assert 500 == exchange(handler).status
-    assert [error] == [fields["exception"] for fields in signals.of("failed")]
-
-
-@pytest.mark.conformance("C102")
-def test_a_404_of_the_view_is_offered_and_one_of_routing_is_not() -> None:
-    async def missing(request: Any) -> HttpResponse:
-        raise Http404
-
-    hook = exception_hook("a", HttpResponse("caught"))
-    handler = Logging([path("there", missing)], middleware=[layer("a", process_exception=hook)])
-    assert b"caught" == exchange(handler, "/there").body
-    assert 404 == exchange(handler, "/elsewhere").status
-
-
-class Template(HttpResponse):
-    """A response that is rendered late."""
-
-    def __init__(self, log: list[str]) -> None:
-        super().__init__("unrendered")
-        self.log = log
-        self.is_rendered = False
-
-    def render(self) -> Template:
-        self.log.append("render")
-        self.is_rendered = True
-        self.content = b"rendered"
-        return self
-
-
-@pytest.mark.conformance("C103")
-@pytest.mark.parametrize("is_async", [True, False])
-def test_template_responses(is_async: bool) -> None:
-    def hook(name: str) -> Any:
-        async def process(self: Any, request: Any, response: Any) -> Any:
-            request.log.append(name)
-            return response
-
-        def process_sync(self: Any, request: Any, response: Any) -> Any:
-            request.log.append(name)
-            return response
-
-        return process if is_async else process_sync
-
-    async def template(request: Any) -> Any:
-        return Template(request.log)
-
-    layers = [layer(name, process_template_response=hook(name)) for name in "ab"]
-    handler = Logging(template, middleware=layers)
-    assert b"rendered" == exchange(handler).body
-    assert ["a in", "b in", "b", "a", "render", "b out 200", "a out 200"] == handler.log
-
-
-@pytest.mark.conformance("C103")
-def test_a_template_hook_that_returns_none_is_named(signals: Any) -> None:
-    def process_template_response(self: Any, request: Any, response: Any) -> Any:
-        return None
-
-    async def template(request: Any) -> Any:
-        return Template(request.log)
-
-    named = layer("Named", process_template_response=process_template_response)
-    assert 500 == exchange(Logging(template, middleware=[named])).status
-    assert "Named.process_template_response" in str(signals.of("failed")[0]["exception"])
-
-
-def test_a_failing_render_is_offered_to_process_exception() -> None:
-    class Broken(Template):
-        def render(self) -> Template:
-            raise LookupError
-
-    async def template(request: Any) -> Any:
-        return Broken(request.log)
-
-    hook = exception_hook("a", HttpResponse("caught"))
-    handler = Logging(template, middleware=[layer("a", process_exception=hook)])
-    assert b"caught" == exchange(handler).body
 
 
 @pytest.mark.conformance("C104")
@@ -296,16 +100,6 @@ def test_a_layer_that_returns_no_response_is_named(signals: Any, answer: Any) ->
     assert ["a in", "a out 500"] == handler.log
     assert "Named" in str(signals.of("failed")[0]["exception"])
     assert ["complete"] == signals.outcomes
-
-
-def sync_only(get_response: Any) -> Any:
-    def middleware(request: Any) -> Any:
-        request.log.append("sync in")
-        response = get_response(request)
-        request.log.append("sync out")
-        return response
-
-    return middleware
 
 
 def async_only(get_response: Any) -> Any:
@@ -383,146 +177,6 @@ class AsyncInstance:
 def test_an_instance_with_an_async_call_is_awaited() -> None:
     assert b"instance" == exchange(ASGIHandler(AsyncInstance())).body
     assert b"view" == exchange(Logging(view, middleware=[layer("a")])).body
-
-
-@pytest.mark.conformance("C109")
-@pytest.mark.parametrize("is_async", [True, False])
-def test_where_process_exception_runs(is_async: bool) -> None:
-    threads: list[int] = []
-
-    async def process(self: Any, request: Any, error: Exception) -> Any:
-        threads.append(threading.get_ident())
-        return HttpResponse()
-
-    def process_sync(self: Any, request: Any, error: Exception) -> Any:
-        threads.append(threading.get_ident())
-        return HttpResponse()
-
-    hook = process if is_async else process_sync
-    exchange(Logging(failing, middleware=[layer("a", process_exception=hook)]))
-    assert is_async == (threads == [threading.get_ident()])
-
-
-# Fusion.
-
-
-def mixin(name: str, request_does: Any = None, response_does: Any = None, **flags: Any) -> type:
-    """A mixin-style middleware; what it does is an answer, an exception or nothing."""
-
-    class Layer(MiddlewareMixin):
-        def process_request(self, request: Any) -> Any:
-            request.log.append(f"{name} request")
-            request.threads.add(threading.get_ident())
-            if isinstance(request_does, Exception):
-                raise request_does
-            return request_does and HttpResponse(request_does)
-
-        def process_response(self, request: Any, response: Any) -> Any:
-            request.log.append(f"{name} response {response.status_code}")
-            if isinstance(response_does, Exception):
-                raise response_does
-            return response_does or response
-
-    if flags.get("overrides"):
-        # Does the same, and may not be fused, because it might do anything.
-        async def acall(self: Any, request: Any) -> Any:
-            return await MiddlewareMixin.__acall__(self, request)
-
-        Layer.__acall__ = acall  # type: ignore[method-assign]
-    Layer.__name__ = Layer.__qualname__ = name
-    return Layer
-
-
-class Threads(Logging):
-    def create_request(self, scope: Any, body_file: Any) -> tuple[Any, Any]:
-        request, response = super().create_request(scope, body_file)
-        request.threads = set()
-        return request, response
-
-
-MISBEHAVIOUR = [
-    {},
-    {"request_does": "short"},
-    {"request_does": LookupError()},
-    {"response_does": LookupError()},
-    {"response_does": "no response"},
-]
-
-
-@pytest.mark.conformance("C110")
-@pytest.mark.parametrize("index", range(3))
-@pytest.mark.parametrize("behaviour", MISBEHAVIOUR)
-@pytest.mark.parametrize("core", [view, sync_view, failing])
-def test_fused_and_unfused_chains_give_the_same(index: int, behaviour: Any, core: Any) -> None:
-    seen = []
-    for overrides in (False, True):
-        layers = [
-            mixin(name, overrides=overrides, **(behaviour if place == index else {}))
-            for place, name in enumerate("abc")
-        ]
-        assert can_be_fused(layers[0](core)) == (not overrides)
-        handler = Threads(core, middleware=layers)
-        result = exchange(handler)
-        seen.append((result.status, result.body, handler.log))
-    assert seen[0] == seen[1]
-
-
-@pytest.mark.conformance("C110")
-def test_an_answer_that_is_no_response_fails_at_its_layer() -> None:
-    class Odd(MiddlewareMixin):
-        def process_request(self, request: Any) -> Any:
-            return "no response"
-
-    handler = Threads(view, middleware=[mixin("a"), Odd, mixin("c")])
-    assert 500 == exchange(handler).status
-    assert ["a request", "a response 500"] == handler.log
-
-
-class Hops:
-    """Counts the calls that are posted to request threads."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from penstock.handler.threads import Lease
-
-        self.count = 0
-        original = Lease.post
-
-        def post(lease: Lease, call: Any) -> None:
-            self.count += 1
-            original(lease, call)
-
-        monkeypatch.setattr(Lease, "post", post)
-
-
-@pytest.mark.conformance("C111")
-def test_seven_fused_layers_cost_two_hops(monkeypatch: pytest.MonkeyPatch) -> None:
-    hops = Hops(monkeypatch)
-    layers = [mixin(name) for name in "abcdefg"]
-    assert b"view" == exchange(Threads(view, middleware=layers)).body
-    assert 2 == hops.count
-    assert b"view" == exchange(Threads(sync_view, middleware=layers)).body
-    assert 2 + 3 == hops.count
-
-
-def test_a_sync_view_below_sync_layers_costs_one_hop(monkeypatch: pytest.MonkeyPatch) -> None:
-    hops = Hops(monkeypatch)
-    assert b"view" == exchange(Logging(sync_view, middleware=[sync_only] * 5)).body
-    assert 1 == hops.count
-
-
-def test_all_layers_of_a_request_run_on_one_thread() -> None:
-    handler = Threads([path("", sync_view)], middleware=[mixin("a"), mixin("b")])
-    requests: list[Any] = []
-    original = handler.run_get_response
-
-    async def run_get_response(request: Any) -> Any:
-        requests.append(request)
-        return await original(request)
-
-    handler.run_get_response = run_get_response  # type: ignore[method-assign]
-    exchange(handler)
-    assert 1 == len(requests[0].threads)
-    assert threading.get_ident() not in requests[0].threads
 
 
 # The view's result.
@@ -630,3 +284,15 @@ def sync_only_plain(get_response: Any) -> Any:
         return get_response(request)
 
     return middleware
+
+
+def test_a_mixin_that_answers_in_sync_code_keeps_the_view_from_running() -> None:
+    class Answering(MiddlewareMixin):
+        def process_request(self, request: Any) -> HttpResponse:
+            return HttpResponse("early")
+
+    handler = Logging(sync_view, middleware=[Answering])
+    request, _ = handler.create_request(http_scope(), b"")
+    response = handler.get_response(request)
+    assert (b"early", []) == (response.content, handler.log)
+    response.close()

@@ -403,3 +403,9 @@ def test_early_hints_and_push_are_sent_where_offered() -> None:
     ] == result.out[:2]
     assert 2 == len(exchange(ASGIHandler(view)).out)
     assert [True, True, False, False] == answers
+
+
+def test_a_server_without_a_port_is_a_host_without_one() -> None:
+    """``server`` holds None for the port of a Unix socket (ASGI HTTP, connection scope)."""
+    request = ASGIRequest(http_scope(server=("testserver", None)), b"")
+    assert ("testserver", "") == (request.get_host(), request.get_port())

@@ -1,4 +1,4 @@
-"""From responses to messages: C136 to C148, and the failsafe matrix around them."""
+"""From responses to messages: C136 to C148."""
 
 from __future__ import annotations
 
@@ -6,34 +6,20 @@ import asyncio
 import gc
 import threading
 import tracemalloc
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import django.http
 import pytest
+from answers import Boom, answering
 from asgi_calls import Server, exchange, http_scope, run, serve
 
-from penstock.handler import (
-    ASGIHandler,
-    HandlerConfig,
-    HttpResponse,
-    StreamingHttpResponse,
-    request_finished,
-    request_started,
-)
+from penstock.handler import ASGIHandler, HandlerConfig, HttpResponse, StreamingHttpResponse
 from penstock.handler.exceptions import ContentLengthMismatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-
 pytestmark = pytest.mark.usefixtures("no_django")
-
-
-def answering(make: Any) -> ASGIHandler:
-    async def view(request: Any) -> Any:
-        return make()
-
-    return ASGIHandler(view)
 
 
 def sync_parts(*parts: Any) -> Any:
@@ -112,10 +98,6 @@ def test_content_is_split_on_demand() -> None:
     assert [(10, True), (10, True), (5, False)] == messages
     result = exchange(ASGIHandler(view, config=HandlerConfig(content_chunk_size=25)))
     assert 2 == len(result.out)
-
-
-class Boom(Exception):
-    pass
 
 
 def failing_async(*parts: bytes) -> Any:
@@ -382,144 +364,3 @@ def test_header_case_is_kept_on_demand() -> None:
     lower = exchange(ASGIHandler(view))
     assert {b"x-some-name", b"set-cookie"} < {name for name, _ in lower.headers}
     assert b"set-cookie" != lower.headers[0][0]
-
-
-# The failsafe matrix, rows that are not elsewhere.
-
-
-def connected(signal: Any, receiver: Any) -> Any:
-    class Connected:
-        def __enter__(self) -> None:
-            signal.connect(receiver)
-
-        def __exit__(self, *_: object) -> None:
-            signal.disconnect(receiver)
-
-    return Connected()
-
-
-@pytest.mark.conformance("C167")
-@pytest.mark.parametrize("signal", [request_started, request_finished])
-@pytest.mark.parametrize("is_async", [True, False])
-def test_a_failing_receiver_changes_nothing(
-    signal: Any, is_async: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def receiver(**fields: Any) -> None:
-        raise Boom
-
-    def sync_receiver(**fields: Any) -> None:
-        raise Boom
-
-    with connected(signal, receiver if is_async else sync_receiver):
-        result = exchange(answering(lambda: HttpResponse("x")))
-    assert (200, b"x", None) == (result.status, result.body, result.error)
-    assert "receiver failed" in caplog.text or "failed" in caplog.text
-
-
-def test_f9_a_failing_finaliser_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(request: Any, response: Any) -> Any:
-        raise Boom
-
-    async def none(request: Any, response: Any) -> Any:
-        return None
-
-    async def view(request: Any) -> Any:
-        return HttpResponse("x")
-
-    config = HandlerConfig(finalizers=(broken, none, ("headers", {"X-Fixed": "1"})))
-    result = exchange(ASGIHandler(view, config=config))
-    assert (200, b"x", "1") == (result.status, result.body, result.header("x-fixed"))
-    assert 2 == len([record for record in caplog.records if "left out" in record.getMessage()])
-
-
-def test_f10_headers_that_cannot_be_sent_are_a_500(signals: Any) -> None:
-    class Foreign:
-        status_code = 200
-        streaming = False
-        content = b"x"
-        cookies: ClassVar[dict[str, Any]] = {}
-        closed = False
-
-        def items(self) -> Any:
-            return [("bad name", "x")]
-
-        def close(self) -> None:
-            self.closed = True
-
-    foreign = Foreign()
-    result = exchange(answering(lambda: foreign))
-    assert (500, True) == (result.status, result.is_complete)
-    assert foreign.closed
-    assert ["complete"] == signals.outcomes
-
-
-def test_f20_content_that_cannot_be_read_is_a_500() -> None:
-    class Foreign(HttpResponse):
-        @property
-        def content(self) -> bytes:
-            raise Boom
-
-        @content.setter
-        def content(self, value: object) -> None:
-            pass
-
-    assert 500 == exchange(answering(Foreign)).status
-
-
-def test_f15_a_failing_closer_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
-    closed: list[str] = []
-
-    def broken() -> None:
-        raise Boom
-
-    def response() -> Any:
-        made = HttpResponse("x")
-        made.add_closer(broken)
-        made.add_closer(lambda: closed.append("second"))
-        return made
-
-    assert exchange(answering(response)).error is None
-    assert ["second"] == closed
-    assert "Boom" in caplog.text
-
-
-@pytest.mark.conformance("C176")
-def test_background_tasks(signals: Any, caplog: pytest.LogCaptureFixture) -> None:
-    events: list[str] = []
-
-    async def view(request: Any) -> Any:
-        request.add_background(events.append, "sync")
-        request.add_background(broken, "arguments", keyword=1)
-        request.add_background(last)
-        response = HttpResponse("x")
-        response.add_closer(lambda: events.append("closer"))
-        return response
-
-    async def broken(*args: Any, **kwargs: Any) -> None:
-        events.append(f"broken {args} {kwargs}")
-        raise Boom
-
-    async def last() -> None:
-        await asyncio.sleep(0.02)
-        events.append("last")
-        assert [] == signals.outcomes
-
-    def on_send(message: dict[str, Any]) -> None:
-        events.append(message["type"])
-
-    result = exchange(
-        ASGIHandler(view),
-        on_send=on_send,
-        messages=[{"type": "http.request"}, {"type": "http.disconnect"}],
-    )
-    assert result.error is None
-    assert [
-        "http.response.start",
-        "http.response.body",
-        "closer",
-        "sync",
-        "broken ('arguments',) {'keyword': 1}",
-        "last",
-    ] == events
-    assert ["complete"] == signals.outcomes
-    assert "Boom" in caplog.text
