@@ -64,8 +64,7 @@ class HandlerCall:
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._capture())
         self._left_behind = loop.create_future()
-        if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._cancel, self._margin / 2)
+        self._timer = loop.call_later(self._seconds, self._cancel, self._margin / 2)
         await asyncio.wait({self._task, self._left_behind}, return_when=asyncio.FIRST_COMPLETED)
         self._timer.cancel()
         if not self._task.done():
@@ -85,11 +84,10 @@ class HandlerCall:
 
         ``why`` is for the error.
         """
-        if not self._reason:
-            self._reason = f"as {why}"
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(grace, self._cancel, grace)
+        self._reason = f"as {why}"
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(grace, self._cancel, grace)
 
     async def _capture(self) -> None:
         # A task that raises SystemExit would take the event loop down with it.

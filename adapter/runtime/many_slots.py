@@ -129,7 +129,6 @@ class ManySlots:
         finally:
             self._under_way.discard(transport)
             _log_tasks_left_behind(started, invocation.request_id)
-            _started.set(None)
             contexts.current.set(None)
 
     async def _call_adapter(self, event: Any, context: Any, transport: AsyncTransport) -> None:
