@@ -228,8 +228,10 @@ class RuntimeClient:
         if self._stop is None or self._socket is None:
             return True
         ready = self._poll.poll()
+        if not self._stop.requested:
+            return True
         self._limit_after_stop(self._socket)
-        return [fd for fd, _ in ready] != [self._stop.fd]
+        return any(fd != self._stop.fd for fd, _ in ready)
 
     def _receive(self) -> Response:
         connection = self._socket
