@@ -15,7 +15,7 @@ INVOCATIONS_S: Final = 0.12
 SHUTDOWN_S: Final = 0.28
 """From SIGTERM to the end of the application's shutdown: Lambda kills after 0.3 s where there is an
 external extension, else after 0.5 s."""
-_LEAST_S: Final = 0.01
+_LEAST_S: Final = 0.05
 """What every wait has, also where code that blocks has used up the time of all others."""
 REASON: Final = "the environment shuts down"
 
