@@ -126,18 +126,24 @@ class HTTPCycle:
     def hang_up(self, grace: float, why: str) -> None:
         """Nobody takes the response any more: ``http.disconnect``, and cancellation after a grace.
 
-        ``grace`` is in seconds; after another one the application is left behind. ``why`` is for
-        the log, and for the application's next ``send``: "nobody takes the response any more", or
-        "the environment shuts down".
+        ``grace`` is in seconds; after another one at the latest the application is left behind.
+        ``why`` is for the log, and for the application's next ``send``: "nobody takes the response
+        any more", or "the environment shuts down". Where the end has begun already, it only comes
+        sooner.
         """
-        if self.ended or self.cut_short or self.expired:
+        if self.ended:
             return
-        self.cut_short = why
-        self.exchange.close(why)
-        self._disconnect()
+        if not (self.cut_short or self.expired):
+            self.cut_short = why
+            self.exchange.close(why)
+            self._disconnect()
+        self.patience = min(self.patience, grace)
+        due = self._loop.time() + grace
         if self._timer is not None:
+            if self._timer.when() <= due:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_later(grace, self._cut, grace)
+        self._timer = self._loop.call_at(due, self._cut)
 
     async def run(self) -> None:
         """Run the application to its end; what it raises is in ``error``, not raised."""
@@ -190,13 +196,13 @@ class HTTPCycle:
         self.exchange.close("the deadline of this request has passed")
         self._disconnect()
         # Whoever waits for the disconnect runs first and may still clean up in its own way.
-        self._loop.call_soon(self._cut, self.patience)
+        self._loop.call_soon(self._cut)
 
-    def _cut(self, patience: float) -> None:
+    def _cut(self) -> None:
         if self.ended:
             return
         self._task.cancel()
-        self._timer = self._loop.call_later(patience, self._abandon)
+        self._timer = self._loop.call_later(self.patience, self._abandon)
 
     def _abandon(self) -> None:
         stack = "".join(f"\n  {place}" for place in places(self._task.get_coro()))

@@ -66,7 +66,6 @@ class AsyncClient:
             try:
                 response = await self._request((self.write.next,))
             except (OSError, RuntimeAPIError) as error:
-                self.close()
                 problem = error
                 continue
             return read_event(response)
@@ -75,8 +74,7 @@ class AsyncClient:
     def post(self, head: bytes, parts: Sequence[bytes]) -> None:
         """Begin to send a request on the connection that the event came on; never raises."""
         self._sent = (head, *parts)
-        self._response = None
-        if self._connection is not None and self._connection.is_open:
+        if self._connection is not None:
             self._response = self._connection.begin(*self._sent)
 
     async def settle(self) -> None:
@@ -93,10 +91,8 @@ class AsyncClient:
                 else:
                     response = await self._response
             except RuntimeAPIError:
-                self.close()
                 response = await self._request(self._sent)
         except (OSError, RuntimeAPIError) as error:
-            self.close()
             raise broken(error, what) from error
         finally:
             self._sent = ()

@@ -42,7 +42,8 @@ def decode_event(invocation: Invocation) -> Any:
 class HandlerCall:
     """One call of an ``async def`` handler.
 
-    It is cancelled shortly before the deadline, and by ``hang_up``.
+    It is cancelled shortly before the deadline, or by ``hang_up``, and left behind if it ignores
+    that.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], context: LambdaContext) -> None:
@@ -51,7 +52,7 @@ class HandlerCall:
         self._margin = min(MARGIN_S, left / 2)
         self._seconds = left - self._margin
         self._reason = ""
-        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -60,12 +61,13 @@ class HandlerCall:
 
         Raises: what it raises; Fault (``Function.TimedOut``) if it was cancelled.
         """
-        task = self._task = asyncio.get_running_loop().create_task(self._capture())
-        done, _ = await asyncio.wait({task}, timeout=self._seconds)
-        if not done:
-            task.cancel()
-            done, _ = await asyncio.wait({task}, timeout=self._margin / 2)
-        if not done:
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._capture())
+        self._left_behind = loop.create_future()
+        self._timer = loop.call_later(self._seconds, self._cancel, self._margin / 2)
+        await asyncio.wait({self._task, self._left_behind}, return_when=asyncio.FIRST_COMPLETED)
+        self._timer.cancel()
+        if not self._task.done():
             stack = "".join(f"\n  {place}" for place in places(self._coroutine))
             logger.error(
                 "the handler ignored its cancellation and is left behind, at%s", stack or " nowhere"
@@ -78,10 +80,14 @@ class HandlerCall:
         raise Fault("Function.TimedOut", f"the handler was cancelled {reason}")
 
     def hang_up(self, grace: float, why: str) -> None:
-        """Cancel the handler, after a grace in seconds; ``why`` is for the error."""
-        if not self._reason:
-            self._reason = f"as {why}"
-            asyncio.get_running_loop().call_later(grace, self._cancel)
+        """Cancel the handler after a grace in seconds, and leave it behind after another one.
+
+        ``why`` is for the error.
+        """
+        self._reason = f"as {why}"
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(grace, self._cancel, grace)
 
     async def _capture(self) -> None:
         # A task that raises SystemExit would take the event loop down with it.
@@ -90,6 +96,8 @@ class HandlerCall:
         except BaseException as error:
             self._error = error
 
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    def _cancel(self, patience: float) -> None:
+        self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(
+            patience, self._left_behind.set_result, None
+        )

@@ -23,7 +23,7 @@ from penstock.adapter.runtime.responses import (
     named,
     read_event,
 )
-from penstock.adapter.runtime.stop import GRACE_S, REASON
+from penstock.adapter.runtime.stop import REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -213,8 +213,8 @@ class RuntimeClient:
                 sent = max(0, sent - len(part))
 
     def _limit_after_stop(self, connection: socket.socket) -> None:
-        if self._is_stopping:
-            connection.settimeout(GRACE_S)
+        if self._stop is not None and self._stop.requested:
+            connection.settimeout(self._stop.left_s())
 
     def _is_stopped_within(self, seconds: float) -> bool:
         select.select([] if self._stop is None else [self._stop.fd], (), (), seconds)
@@ -228,8 +228,10 @@ class RuntimeClient:
         if self._stop is None or self._socket is None:
             return True
         ready = self._poll.poll()
+        if not self._stop.requested:
+            return True
         self._limit_after_stop(self._socket)
-        return [fd for fd, _ in ready] != [self._stop.fd]
+        return any(fd != self._stop.fd for fd, _ in ready)
 
     def _receive(self) -> Response:
         connection = self._socket
@@ -240,7 +242,7 @@ class RuntimeClient:
             try:
                 data = connection.recv(_RECEIVE_LARGE if parser.wanted > _RECEIVE else _RECEIVE)
             except TimeoutError:
-                raise RuntimeAPIError(f"no response within {GRACE_S} s, and {REASON}") from None
+                raise RuntimeAPIError(f"no response in time, as {REASON}") from None
             response = parser.feed(data) if data else parser.feed_eof()
             if response is not None:
                 if not response.keeps_alive:

@@ -54,7 +54,7 @@ class Extension:
             logger.warning("going on without SIGTERM: extension not registered: %s", error)
             return
         identifier = response.headers.get(b"lambda-extension-identifier")
-        if response.status != 200 or identifier is None:
+        if identifier is None:
             is_shared = response.status == 403 and "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ
             logger.log(
                 logging.DEBUG if is_shared else logging.WARNING,

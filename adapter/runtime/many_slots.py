@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,7 @@ from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime.async_client import AsyncClient
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
-from penstock.adapter.runtime.stop import GRACE_S, REASON
+from penstock.adapter.runtime.stop import REASON
 from penstock.adapter.runtime.transports import AsyncTransport
 
 if TYPE_CHECKING:
@@ -69,10 +68,11 @@ class ManySlots:
         KeyboardInterrupt of the function, when all others have ended.
         """
         loop = process_loop.shared = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop.request)
         if loop.get_task_factory() is None:
             loop.set_task_factory(_make_task)
-        self._stop.notify = self._hang_up
+        # Not the loop's own signal handler, which runs when it has time: what counts is when the
+        # signal came.
+        self._stop.notify = lambda: loop.call_soon_threadsafe(self._hang_up_all)
         tasks = [loop.create_task(self._slot(number)) for number in range(1, self._slots + 1)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         if self._ending is not None:
@@ -107,10 +107,10 @@ class ManySlots:
         contexts.begin(context, alone=False)
         started: WeakSet[asyncio.Task[Any]] = WeakSet()
         _started.set(started)
-        transport = AsyncTransport(client, invocation)
+        transport = AsyncTransport(client, invocation, self._stop)
         self._under_way.add(transport)
         if self._stop.requested:  # while the event was arriving
-            asyncio.get_running_loop().call_soon(_hang_up, transport)
+            asyncio.get_running_loop().call_soon(self._hang_up, transport)
         self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
         try:
             await self._call(decode_event(invocation), context, transport)
@@ -122,14 +122,13 @@ class ManySlots:
         self._watchdog.release(transport)
         try:
             left_s = max(context.get_remaining_time_in_millis() / 1000, LEAST_S)
-            await transport.settle(self._stop, left_s)
+            await transport.settle(left_s)
         except RuntimeAPIError as error:
             client.close()
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
         finally:
             self._under_way.discard(transport)
             _log_tasks_left_behind(started, invocation.request_id)
-            _started.set(None)
             contexts.current.set(None)
 
     async def _call_adapter(self, event: Any, context: Any, transport: AsyncTransport) -> None:
@@ -163,28 +162,27 @@ class ManySlots:
         self._ending = self._ending or error
         self._stop_waiting()
 
-    def _hang_up(self) -> None:
+    def _hang_up_all(self) -> None:
         self._stop_waiting()
         for transport in self._under_way:
-            _hang_up(transport)
+            self._hang_up(transport)
+
+    def _hang_up(self, transport: AsyncTransport) -> None:
+        if transport.on_broken is not None:
+            transport.on_broken(self._stop.grace_s, REASON)
 
     def _stop_waiting(self) -> None:
         """End the slots that wait for an event, but for those to which one is on its way."""
         loop = asyncio.get_running_loop()
         for task, client in self._waiting.items():
             if client.is_receiving:
-                loop.call_later(GRACE_S, self._give_up, task)
+                loop.call_later(self._stop.left_s(), self._give_up, task)
             else:
                 task.cancel()
 
     def _give_up(self, task: asyncio.Task[None]) -> None:
         if task in self._waiting and task.cancel():
             logger.error("this process ends, and an event that was arriving is lost")
-
-
-def _hang_up(transport: AsyncTransport) -> None:
-    if transport.on_broken is not None:
-        transport.on_broken(GRACE_S, REASON)
 
 
 def _make_task(

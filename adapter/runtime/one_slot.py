@@ -13,7 +13,7 @@ from penstock.adapter.event_loop import EagerLoop, process_loop
 from penstock.adapter.runtime import context as contexts
 from penstock.adapter.runtime import logs
 from penstock.adapter.runtime.calls import HandlerCall, decode_event
-from penstock.adapter.runtime.stop import GRACE_S, REASON
+from penstock.adapter.runtime.stop import REASON
 from penstock.adapter.runtime.transports import BlockingTransport
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class OneSlot:
     def _serve(self, invocation: Invocation) -> None:
         context = contexts.LambdaContext(invocation)
         contexts.begin(context, alone=True)
-        transport = BlockingTransport(self._client, invocation)
+        transport = BlockingTransport(self._client, invocation, self._stop)
         self._watchdog.watch(transport, context.get_remaining_time_in_millis() / 1000)
         ending: BaseException | None = None
         try:
@@ -68,7 +68,7 @@ class OneSlot:
                 ending = error
         self._watchdog.release(transport)
         try:
-            transport.settle(self._stop)
+            transport.settle()
         except RuntimeAPIError as error:
             logger.error("request %s: %s", invocation.request_id, error)  # noqa: TRY400
         self._stop.notify = None
@@ -108,7 +108,11 @@ class OneSlot:
         # In a signal handler, with the loop perhaps in the middle of something.
         loop = process_loop.current
         if loop is not None:
-            loop.call_soon_threadsafe(_hang_up, transport)
+            loop.call_soon_threadsafe(self._hang_up, transport)
+
+    def _hang_up(self, transport: BlockingTransport) -> None:
+        if transport.on_broken is not None:
+            transport.on_broken(self._stop.grace_s, REASON)
 
     def _tasks_left_behind(self, request_id: str) -> None:
         """Log the tasks that an invocation has not awaited: Lambda freezes them now."""
@@ -127,8 +131,3 @@ class OneSlot:
                     task,
                 )
         self._known = tasks
-
-
-def _hang_up(transport: BlockingTransport) -> None:
-    if transport.on_broken is not None:
-        transport.on_broken(GRACE_S, REASON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
@@ -13,16 +13,13 @@ from penstock.adapter.runtime.client import RuntimeClient, address_from_environm
 from penstock.adapter.runtime.garbage import collect_as_usual
 from penstock.adapter.runtime.late_imports import import_ahead
 from penstock.adapter.runtime.one_slot import OneSlot
-from penstock.adapter.runtime.stop import StopSignal
+from penstock.adapter.runtime.stop import SHUTDOWN_S, StopSignal
 from penstock.adapter.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from penstock.adapter.runtime.target import Target
 
 logger = logging.getLogger("penstock")
-
-SHUTDOWN_S: Final = 0.25
-"""What the application's shutdown may take: Lambda kills 300 to 500 ms after SIGTERM."""
 
 
 def run(
@@ -68,7 +65,7 @@ def run(
         logger.info("sam local cannot stream: each response is sent when it is complete")
     status = _serve(client, loaded, slots, stop, watchdog)
     if stop.requested:
-        life.stop()
+        life.stop(stop.left_s(SHUTDOWN_S))
     logs.flush()
     os._exit(status)
 
@@ -87,8 +84,8 @@ def _serve(
 ) -> int:
     """Serve until the end, and return the exit status."""
     try:
+        stop.install()
         if slots == 1:
-            stop.install()
             OneSlot(client, loaded, stop, watchdog).run()
         else:
             from penstock.adapter.runtime.many_slots import ManySlots
@@ -117,13 +114,13 @@ class _Life:
         if self._adapter is not None:
             process_loop.run(self._adapter.start_up())
 
-    def stop(self) -> None:
-        """Shut the application down, within what Lambda leaves for it."""
+    def stop(self, limit_s: float | None = None) -> None:
+        """Shut the application down; what it cannot do within the limit is logged."""
         if self._adapter is not None:
             from asyncio import wait_for
 
             try:
-                process_loop.run(wait_for(self._adapter.aclose(), SHUTDOWN_S))
+                process_loop.run(wait_for(self._adapter.aclose(), limit_s))
             except Exception as error:
                 problem = str(error) or type(error).__name__
                 logger.error("the application's shutdown did not end well: %s", problem)  # noqa: TRY400

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 GRACE_S: Final = 1.0
 """What an application has between ``http.disconnect`` and its cancellation in a broken stream."""
-ABORT_S: Final = 0.1
-"""What a reader has to take the error that ends a stream; then the connection is cut."""
 
 
 class Stream:
@@ -80,13 +78,13 @@ class Stream:
             self._connection.write(*parts)
             await self._connection.drain()
 
-    async def abort(self, error_type: str, report: bytes) -> None:
+    async def abort(self, error_type: str, report: bytes, limit_s: float) -> None:
         """End the stream with an error; a reader that does not take it in time is cut off."""
         if not self._has_ended:
             self._has_ended = True
             self._connection.write(end_with_error(error_type, report))
         try:
-            await asyncio.wait_for(self._connection.drain(), ABORT_S)
+            await asyncio.wait_for(self._connection.drain(), limit_s)
         except (TimeoutError, OSError):
             self._connection.close()
 

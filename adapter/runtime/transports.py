@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.errors import PayloadTooLarge, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
-from penstock.adapter.runtime.stop import GRACE_S, REASON
+from penstock.adapter.runtime.stop import REASON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.protocol import Invocation
     from penstock.adapter.runtime.stop import StopSignal
     from penstock.adapter.runtime.stream import Stream
+
+
+ABORT_S: Final = 0.1
+"""What a reader has to take the error that ends a stream; then the connection is cut."""
 
 
 class InvocationTransport:
@@ -35,9 +39,12 @@ class InvocationTransport:
     on_broken: Callable[[float, str], object] | None = None
     _stream: Stream | None = None
 
-    def __init__(self, client: RuntimeClient | AsyncClient, invocation: Invocation) -> None:
+    def __init__(
+        self, client: RuntimeClient | AsyncClient, invocation: Invocation, stop: StopSignal
+    ) -> None:
         self.invocation = invocation
         self._client = client
+        self._stop = stop
 
     @property
     def address(self) -> tuple[str, int]:
@@ -95,11 +102,9 @@ class InvocationTransport:
             self.fail(error)
             return
         report = Report(error, self.invocation.request_id)
-        await self._stream.abort(report.type, report.body)
+        await self._stream.abort(report.type, report.body, min(ABORT_S, self._stop.left_s()))
 
-    async def _settle(
-        self, taken: Awaitable[None], stop: StopSignal, limit_s: float | None = None
-    ) -> None:
+    async def _settle(self, taken: Awaitable[None], limit_s: float | None = None) -> None:
         """Wait for the Runtime API, up to a limit, and only for a moment once the stop has come.
 
         Raises: RuntimeAPIError if it has not taken the answer.
@@ -107,16 +112,16 @@ class InvocationTransport:
         loop = asyncio.get_running_loop()
         reason = "the deadline came first"
 
-        def hang_up(grace: float, why: str) -> None:
+        def hang_up(_grace: float, why: str) -> None:
             nonlocal reason
             reason = why
-            patience.reschedule(loop.time() + grace)
+            patience.reschedule(loop.time() + self._stop.left_s())
 
         try:
             async with asyncio.timeout(limit_s) as patience:
                 self.on_broken = hang_up
-                if stop.requested:
-                    hang_up(GRACE_S, REASON)
+                if self._stop.requested:
+                    hang_up(0, REASON)
                 await taken
         except TimeoutError:
             raise RuntimeAPIError(f"the Runtime API has not taken the answer: {reason}") from None
@@ -129,10 +134,10 @@ class BlockingTransport(InvocationTransport):
 
     _client: RuntimeClient
 
-    def settle(self, stop: StopSignal) -> None:
+    def settle(self) -> None:
         """Wait until the Runtime API has the answer. Raises: RuntimeAPIError if it has not."""
         if self._stream is not None:
-            process_loop.run(self._settle(self._stream.settle(), stop))
+            process_loop.run(self._settle(self._stream.settle()))
         elif self.is_answered:
             self._client.settle()
 
@@ -142,9 +147,9 @@ class AsyncTransport(InvocationTransport):
 
     _client: AsyncClient
 
-    async def settle(self, stop: StopSignal, limit_s: float) -> None:
+    async def settle(self, limit_s: float) -> None:
         """Do as ``BlockingTransport.settle``, for ``limit_s`` seconds at most."""
         if self._stream is not None:
-            await self._settle(self._stream.settle(), stop, limit_s)
+            await self._settle(self._stream.settle(), limit_s)
         elif self.is_answered:
-            await self._settle(self._client.settle(), stop, limit_s)
+            await self._settle(self._client.settle(), limit_s)

@@ -70,7 +70,7 @@ class Watchdog:
         watched = list(self._due.items())
         now = time.monotonic()
         for transport, due in watched:
-            if due <= now and transport in self._due:
+            if due <= now:
                 self._end(transport)
         self._sleeps_until = min((due for _, due in watched), default=float("inf"))
         if watched != list(self._due.items()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.adapter.runtime.stop import INVOCATIONS_S, SHUTDOWN_S, StopSignal
 from penstock.infra.gateway import ClientRequest, make_event
 from penstock.infra.runtime_api import (
     Close,
@@ -151,6 +152,98 @@ def test_in_a_stream_that_goes_on(command: list[str], make_api: Make, run: Run) 
             assert "Traceback" not in api.log.text
 
     run(main())
+
+
+STUBBORN = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.sleep(0.1)
+        print("closing the pool")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200})
+    await ignore_the_end(send)
+
+async def handler(event, context):
+    await ignore_the_end(None)
+
+async def ignore_the_end(send):
+    print("begun", flush=True)
+    while True:
+        try:
+            if send is not None:
+                message = {"type": "http.response.body", "body": bytes(99_000), "more_body": True}
+                await send(message)
+            else:
+                await asyncio.sleep(60)
+        except OSError:
+            print("nobody takes it", flush=True)
+            send = None
+        except asyncio.CancelledError:
+            print("cancelled", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("slots", "processes"), [(None, 1), (3, 1), (4, 2)], ids=["one", "three", "two times two"]
+)
+@pytest.mark.parametrize("fault", [Hold(after_bytes=1000), Reset(after_bytes=1000)])
+def test_a_stubborn_application_leaves_its_shutdown_time(
+    make_api: Make, run: Run, fault: Any, slots: int | None, processes: int
+) -> None:
+    """It has a second where nobody takes its stream, but no longer than the environment."""
+    environ = {"PENSTOCK_INVOKE_MODE": "response_stream", "PENSTOCK_PROCESSES": str(processes)}
+
+    async def main() -> None:
+        async with make_api(STUBBORN, environ=environ, concurrency=slots) as api:
+            await api.ready()
+            injection = api.inject("response", fault)
+            api.start(URL, streaming=True)
+            await injection.reached()
+            await api.log.wait_for("begun")
+            await api.shut_down()
+            assert api.log.text.count("left behind, at") == 1
+            assert api.log.text.count("closing the pool") == processes
+            assert "the runtime is killed" not in api.log.text
+
+    run(main())
+
+
+@pytest.mark.parametrize("slots", [None, 3], ids=["one slot", "three slots"])
+def test_a_stubborn_handler_is_left_behind(make_api: Make, run: Run, slots: int | None) -> None:
+    environ = {"PENSTOCK_APP": "app:handler"}
+
+    async def main() -> None:
+        async with make_api(STUBBORN, environ=environ, concurrency=slots) as api:
+            pending = api.start(None)
+            await api.log.wait_for("begun")
+            await api.shut_down()
+            with pytest.raises(FunctionFailed, match="the environment shuts down"):
+                await pending.result()
+            assert "left behind, at" in api.log.text
+            assert "the runtime is killed" not in api.log.text
+
+    run(main())
+
+
+def test_all_waits_after_the_signal_share_one_end() -> None:
+    now = 100.0
+    stop = StopSignal(lambda: now)
+    assert stop.left_s() == INVOCATIONS_S
+    now = 200.0
+    stop.request()
+    now += INVOCATIONS_S / 2
+    stop.request()  # a second signal gives no more time
+    assert stop.left_s() == pytest.approx(INVOCATIONS_S / 2)
+    assert stop.grace_s == pytest.approx(INVOCATIONS_S / 6)
+    assert stop.left_s(SHUTDOWN_S) == pytest.approx(SHUTDOWN_S - INVOCATIONS_S / 2)
+    now += 60  # of code that blocks
+    assert 0 < stop.left_s() == stop.left_s(SHUTDOWN_S) < INVOCATIONS_S
 
 
 SLOTS = pytest.mark.parametrize("slots", [None, 3], ids=["one slot", "three slots"])

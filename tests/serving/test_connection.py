@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import threading
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -179,6 +182,64 @@ def test_after_the_stop_an_answer_that_is_not_taken_is_given_up() -> None:
         host, port = server.getsockname()
         client = RuntimeClient(host, port, stop)
         client.post(b"POST /answer HTTP/1.1\r\n\r\n", [bytes(100_000_000)])  # nobody reads it
-        with pytest.raises(RuntimeAPIError, match="POST /answer: no response within"):
+        with pytest.raises(
+            RuntimeAPIError, match="POST /answer: no response in time, as the environment"
+        ):
             client.settle()
         client.close()
+
+
+def test_an_answer_goes_on_after_a_signal() -> None:
+    """A signal of the application's own, which ends a write on a blocking socket half-way."""
+    came, body, received = threading.Event(), os.urandom(20_000_000), bytearray()
+    head = b"POST /answer HTTP/1.1\r\n\r\n"
+
+    def take() -> None:
+        api, _ = server.accept()
+        with api:
+            api.settimeout(10)
+            came.wait(10)
+            while len(received) < len(head) + len(body):
+                part = api.recv(1 << 20)
+                if not part:
+                    return
+                received.extend(part)
+            api.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+    before = signal.signal(signal.SIGALRM, lambda *_: came.set())
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = RuntimeClient(*server.getsockname())
+            reader = threading.Thread(target=take)
+            reader.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            client.post(head, [body[:99], body[99:]])
+            client.settle()
+            client.close()
+            reader.join()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert received == head + body
+
+
+def test_a_connection_that_the_api_is_about_to_close_takes_no_other_request() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n"
+
+    def serve() -> None:
+        for number in (b"1", b"2"):
+            api, _ = server.accept()
+            kept.append(api)
+            api.recv(4096)
+            api.sendall(answer + number)
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = RuntimeClient(*server.getsockname())
+        bodies = [client.request(client.write.get("/")).body for _ in range(2)]
+        thread.join()
+    for api in kept:
+        api.close()
+    assert bodies == [b"1", b"2"]

@@ -63,7 +63,7 @@ def test_an_api_that_is_away_for_a_moment(serve: Serve, run: Run, slots: int | N
             first = await api.invoke(1)
             await api.ready()
             async with api.refusing_connections():
-                pass
+                await asyncio.sleep(0.2)  # longer than tries without a pause would take
             # Until it has come back, Managed Instances have no place for an invocation.
             assert [2, first[1]] == await answered(api, 2)
             await api.shut_down()  # of which the extension, lost and back, is told

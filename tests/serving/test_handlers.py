@@ -104,6 +104,7 @@ def test_what_lambda_would_not_take(ask: Any, event: str, name: str) -> None:
 
 def test_an_event_that_is_no_json(ask: Any) -> None:
     assert ask(None, payload=b"{") == ["Runtime.UnmarshalError"]
+    assert ask(None, payload=b"1 2") == ["Runtime.UnmarshalError"]
 
 
 def test_an_event_that_does_not_claim_to_be_json(ask: Any) -> None:

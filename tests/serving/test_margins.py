@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.infra.runtime_api import Hold
+from penstock.infra.runtime_api import Hold, Raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,6 +23,10 @@ import asyncio
 
 async def app(scope, receive, send):
     await asyncio.sleep(60)
+"""
+ANSWERS = """
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
 """
 SWALLOWS = """
 import asyncio
@@ -49,6 +53,48 @@ def test_a_short_margin_is_enough_for_the_answer(
         async with serve(SLEEPS, environ=environ, concurrency=slots) as api:
             assert (await api.invoke(get(), timeout_s=1))["statusCode"] == 504
             await api.log.wait_for("no response before the deadline")
+            assert "blocked" not in api.log.text
+
+    run(main())
+
+
+def test_a_margin_longer_than_the_time_that_is_left_leaves_half_of_it(
+    serve: Serve, run: Run, get: Get, slots: int | None
+) -> None:
+    environ = {
+        "PENSTOCK_LIFESPAN": "off",
+        "PENSTOCK_DEADLINE_MARGIN": "60",
+        "PENSTOCK_STREAM_DEADLINE_MARGIN": "60",
+    }
+
+    async def main() -> None:
+        code = SLEEPS.replace("60", "0.1") + ANSWERS
+        async with serve(code, environ=environ, concurrency=slots) as api:
+            assert (await api.invoke(get(), timeout_s=4))["statusCode"] == 204
+
+    run(main())
+
+
+def test_an_event_that_comes_behind_its_deadline_costs_no_process(serve: Serve, run: Run) -> None:
+    code = """
+import os, time
+
+def app(event, context):
+    time.sleep(0.1)
+    print("served", event, context.get_remaining_time_in_millis(), flush=True)
+    return os.getpid()
+"""
+    late = (
+        b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: late-1\r\n"
+        b'Lambda-Runtime-Deadline-Ms: 1000\r\nContent-Length: 6\r\n\r\n"late"'
+    )
+
+    async def main() -> None:
+        api = serve(code)
+        api.inject("next", Raw(late))
+        async with api:
+            await api.log.wait_for("served late 0")
+            assert await api.invoke("next") == api.pid
             assert "blocked" not in api.log.text
 
     run(main())

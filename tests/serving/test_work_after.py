@@ -78,6 +78,36 @@ def test_an_error_in_it_is_logged_and_the_answer_stays(
     run(main())
 
 
+def test_a_task_factory_of_the_application_stays(
+    serve: Serve, run: Run, get: Get, slots: int | None
+) -> None:
+    code = """
+import asyncio
+
+def factory(loop, coroutine, **options):
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+async def app(scope, receive, send):
+    loop = asyncio.get_running_loop()
+    if scope["type"] == "lifespan":
+        await receive()
+        loop.set_task_factory(factory)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    status = 200 if loop.get_task_factory() is factory else 500
+    await send({"type": "http.response.start", "status": status})
+    await send({"type": "http.response.body"})
+"""
+
+    async def main() -> None:
+        async with serve(code, concurrency=slots) as api:
+            assert (await api.invoke(get()))["statusCode"] == 200
+
+    run(main())
+
+
 @pytest.mark.parametrize("way", ["handler", "application"])
 def test_tasks_left_behind_are_logged_and_not_awaited(
     serve: Serve, run: Run, get: Get, slots: int | None, way: str
