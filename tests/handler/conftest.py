@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,12 @@ def no_django(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "django.core.signals", raising=False)
     for signal in (request_started, request_finished, got_request_exception):
         signal.disconnect(dispatch_uid="penstock.handler.django_signals")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_remains() -> None:
+    """What other tests threw away is collected now, not while a test listens to the signals."""
+    gc.collect()
 
 
 @pytest.fixture
