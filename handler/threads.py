@@ -47,9 +47,10 @@ class ThreadScope:
     def leave(self) -> None:
         """End, in the same context; the thread is given back once it is idle. Never blocks."""
         assert self._token is not None  # noqa: S101 - entered before
-        SyncToAsync.thread_sensitive_context.reset(self._token)
         del SyncToAsync.context_to_thread_executor[self._context]
         self._lease.release()
+        # Last: it raises for a coroutine that was thrown away, whose context has gone before.
+        SyncToAsync.thread_sensitive_context.reset(self._token)
 
     async def __aenter__(self) -> None:
         self.enter()

@@ -312,4 +312,7 @@ def test_only_the_last_part_of_a_name_is_sent(file: Path) -> None:
 
 @given(st.text())
 def test_any_name_makes_a_header_that_can_be_sent(name: str) -> None:
-    FileResponse(io.BytesIO(), filename=name).headers.raw()
+    headers = FileResponse(io.BytesIO(), filename=name).headers.raw()
+    values = [value for key, value in headers if key.lower() == b"content-disposition"]
+    assert len(values) <= 1
+    assert not any(control in value for value in values for control in b"\r\n\0")

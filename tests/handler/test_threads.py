@@ -315,6 +315,26 @@ def test_errors_of_a_thread_come_back_as_they_are() -> None:
     run(main())
 
 
+def test_the_thread_of_a_request_that_was_thrown_away_serves_another() -> None:
+    """Whose end runs where its memory is collected, in a context that is not its own."""
+
+    async def main() -> None:
+        pool = ThreadPool(1)
+        scope = ThreadScope(pool)
+
+        async def begin() -> None:
+            scope.enter()
+            await in_request_thread(int, "1")
+
+        await asyncio.create_task(begin())
+        with pytest.raises(ValueError, match="different Context"):
+            scope.leave()
+        async with asyncio.timeout(30), ThreadScope(pool):
+            assert 2 == await in_request_thread(int, "2")
+
+    run(main())
+
+
 def test_the_threads_stop_when_they_are_told_to() -> None:
     async def main() -> None:
         pool = ThreadPool(3)

@@ -113,9 +113,10 @@ def test_a_slot_that_gets_no_events_ends_alone(serve: Serve, run: Run) -> None:
 def test_an_api_that_is_gone_ends_the_process(serve: Serve, run: Run, slots: int | None) -> None:
     async def main() -> None:
         async with serve(ECHO, concurrency=slots) as api:
-            await api.ready()
+            before = (await api.invoke(1))[1]
             async with api.refusing_connections():
-                await api.log.wait_for("no event from the Runtime API")
+                await api.log.wait_for("this process ends: no event from the Runtime API")
+            assert (await answered(api, 2))[1] != before
 
     run(main())
 
