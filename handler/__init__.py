@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         websocket_disconnected,
     )
     from penstock.handler.streaming import StreamingHttpResponse
+    from penstock.handler.upload_handlers import FileUploadHandler
     from penstock.handler.uploads import UploadedFile
     from penstock.handler.websocket_serving import WebSocketView
     from penstock.handler.websockets import WebSocket
@@ -127,6 +128,7 @@ _BY_MODULE = {
         " websocket_connected websocket_disconnected"
     ),
     "streaming": "StreamingHttpResponse",
+    "upload_handlers": "FileUploadHandler",
     "uploads": "UploadedFile",
     "websockets": "WebSocket",
     "websocket_serving": "WebSocketView",
@@ -151,6 +153,7 @@ __all__ = [
     "EventStreamResponse",
     "ExpectingNoResponse",
     "FileResponse",
+    "FileUploadHandler",
     "HandlerConfig",
     "Http404",
     "HttpError",

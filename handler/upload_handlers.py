@@ -148,7 +148,7 @@ class SpooledUploadHandler(FileUploadHandler):
             self.content_type_extra,
             self.field_name,
         )
-        upload._temp_dir = self.temp_dir  # noqa: SLF001 - of this module
+        upload._temp_dir = self.temp_dir  # noqa: SLF001 - no argument of Django's
         return upload
 
     def _stored(self, size: int) -> IO[bytes]:
