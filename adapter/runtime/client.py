@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from penstock.adapter.runtime.protocol import Invocation, Response
     from penstock.adapter.runtime.stop import StopSignal
 
-_RECEIVE = 65536
+_RECEIVE = 1 << 14
 _RECEIVE_LARGE = 1 << 20
 _JOINED = 16384
 

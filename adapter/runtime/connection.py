@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from penstock.adapter.runtime.protocol import Response
 
-_RECEIVE = 1 << 18
+_RECEIVE = 1 << 14
 
 
 class Connection:

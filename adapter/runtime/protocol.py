@@ -53,26 +53,17 @@ _NAMES: Final = {
 class Response:
     """One whole response of the Runtime API.
 
-    Attributes: ``status``; ``body``; ``keeps_alive``, whether the connection can carry another
-    request.
+    Attributes: ``status``; ``headers``, names lower case, the last of repeats; ``body``;
+    ``keeps_alive``, whether the connection can carry another request.
     """
 
-    __slots__ = ("_lines", "body", "keeps_alive", "status")
+    __slots__ = ("body", "headers", "keeps_alive", "status")
 
-    def __init__(self, status: int, lines: list[bytes], *, keeps_alive: bool) -> None:
+    def __init__(self, status: int, headers: dict[bytes, bytes], *, keeps_alive: bool) -> None:
         self.status = status
+        self.headers = headers
         self.body = b""
         self.keeps_alive = keeps_alive
-        self._lines = lines
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        """The headers, names lower case, the last of repeats; most responses need none."""
-        headers = {}
-        for line in self._lines:
-            name, _, value = line.partition(b":")
-            headers[_NAMES.get(name) or name.lower()] = value.strip()
-        return headers
 
 
 class ResponseParser:
@@ -133,7 +124,7 @@ class ResponseParser:
             raise RuntimeAPIError(f"expected {left} more bytes of a body, got {len(data)}")
         self._parts.append(data)
         self._left = left - len(data)
-        return self._finish() if not self._left else None
+        return None if self._left else self._finish()
 
     def feed_eof(self) -> Response | None:
         """The connection has ended; return the response if its body was to end so.
@@ -151,8 +142,7 @@ class ResponseParser:
         if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
             # Alone, either may end a line for others, and ids from here go into other requests.
             raise RuntimeAPIError("expected header lines that end with CR LF")
-        if not all(map(_HEADER, lines[1:])):
-            raise RuntimeAPIError(f"expected headers, got {head[:200]!r}")
+        headers = _headers(lines)
         version, _, rest = lines[0].partition(b" ")
         code = rest[:3]
         if not version.startswith(b"HTTP/1.") or len(code) != 3 or not code.isdigit():
@@ -160,11 +150,9 @@ class ResponseParser:
         status = int(code)
         if 100 <= status < 200:
             return
-        # Two or three headers matter here, and most responses are read for nothing else.
-        lower = head.lower()
-        self._chunked = _value(lower, b"\r\ntransfer-encoding:") == b"chunked"
-        length = _value(lower, b"\r\ncontent-length:")
-        connection = _value(lower, b"\r\nconnection:")
+        self._chunked = headers.get(b"transfer-encoding", b"").lower() == b"chunked"
+        length = headers.get(b"content-length")
+        connection = headers.get(b"connection", b"").lower()
         keeps_alive = connection == b"keep-alive" or (
             version == b"HTTP/1.1" and connection != b"close"
         )
@@ -177,7 +165,7 @@ class ResponseParser:
             self._left = int(length)
         else:
             raise RuntimeAPIError(f"expected a length in bytes, got {length[:80]!r}")
-        self._head = Response(status, lines[1:], keeps_alive=keeps_alive)
+        self._head = Response(status, headers, keeps_alive=keeps_alive)
 
     def _feed_chunked(self, data: bytes) -> Response | None:
         while True:
@@ -219,18 +207,25 @@ class ResponseParser:
         assert response is not None  # noqa: S101 - for the type checker
         parts = self._parts
         response.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self.__init__()  # type: ignore[misc] # ready for the next one
+        self._head = None  # with which the next one begins
+        self._parts = []
         return response
 
 
-def _value(head: bytes, name: bytes) -> bytes | None:
-    """The value of a header in a head of lower case; ``name`` begins with CR LF."""
-    start = head.find(name)
-    if start < 0:
-        return None
-    start += len(name)
-    end = head.find(b"\r", start)
-    return head[start : end if end > 0 else None].strip()
+def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
+    """The headers in a head's lines, the first of which is the status line."""
+    headers = {}
+    known = _NAMES.get
+    for line in lines[1:]:
+        name, _, value = line.partition(b": ")
+        key = known(name)
+        if key is None:
+            if not _HEADER(line):
+                raise RuntimeAPIError(f"expected a header, got {line[:200]!r}")
+            name, _, value = line.partition(b":")
+            key = name.lower()
+        headers[key] = value.strip()
+    return headers
 
 
 def _chunk_size(line: bytes) -> int:
