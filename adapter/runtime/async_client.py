@@ -14,7 +14,6 @@ from penstock.adapter.runtime.responses import (
     broken,
     check_accepted,
     gone,
-    named,
     read_event,
 )
 
@@ -83,7 +82,7 @@ class AsyncClient:
         A connection that broke before any answer is tried again, once.
         Raises: RuntimeAPIError if the API did not accept what was posted.
         """
-        what = named(self._sent[0])
+        head = self._sent[0]
         try:
             try:
                 if self._response is None:
@@ -93,11 +92,11 @@ class AsyncClient:
             except RuntimeAPIError:
                 response = await self._request(self._sent)
         except (OSError, RuntimeAPIError) as error:
-            raise broken(error, what) from error
+            raise broken(error, head) from error
         finally:
             self._sent = ()
             self._response = None
-        check_accepted(what, response)
+        check_accepted(head, response)
 
     async def _request(self, parts: tuple[bytes, ...]) -> Response:
         connection = self._connection

@@ -20,7 +20,6 @@ from penstock.adapter.runtime.responses import (
     broken,
     check_accepted,
     gone,
-    named,
     read_event,
 )
 from penstock.adapter.runtime.stop import REASON
@@ -131,7 +130,7 @@ class RuntimeClient:
         A connection that broke before any answer is tried again, once.
         Raises: RuntimeAPIError if the API did not accept what was posted.
         """
-        what = named(self._sent[0])
+        head = self._sent[0]
         try:
             try:
                 self._wait()
@@ -145,10 +144,10 @@ class RuntimeClient:
                 response = self._receive()
         except (OSError, RuntimeAPIError) as error:
             self.close()
-            raise broken(error, what) from error
+            raise broken(error, head) from error
         finally:
             self._sent = ()
-        check_accepted(what, response)
+        check_accepted(head, response)
 
     def request(self, head: bytes, body: bytes = b"") -> Response:
         """Return the response to any other request.

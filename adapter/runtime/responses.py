@@ -17,25 +17,20 @@ PAUSES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
 def read_event(response: Response) -> Invocation:
     """Return the event that was asked for. Raises: RuntimeAPIError if the API refused it."""
     if response.status != 200:
-        raise _refused("GET invocation/next", 200, response)
+        raise _refused(b"GET invocation/next", 200, response)
     return Invocation(response)
 
 
-def check_accepted(what: str, response: Response) -> None:
-    """Raise RuntimeAPIError if the API has not accepted what was posted."""
+def check_accepted(head: bytes, response: Response) -> None:
+    """Raise RuntimeAPIError if the API has not accepted the request of this head."""
     if response.status != 202:
-        raise _refused(what, 202, response)
+        raise _refused(head, 202, response)
 
 
-def named(head: bytes) -> str:
-    """Return what errors call a request: its method and path."""
-    return head.partition(b" HTTP/")[0].decode("latin-1")
-
-
-def broken(error: Exception, what: str = "") -> RuntimeAPIError:
-    """Return the error that a connection is which broke before the response."""
+def broken(error: Exception, head: bytes = b"") -> RuntimeAPIError:
+    """Return the error that a connection is which broke before the response to a request."""
     text = str(error) if isinstance(error, RuntimeAPIError) else f"{type(error).__name__}: {error}"
-    return RuntimeAPIError(f"{what}: {text}" if what else text)
+    return RuntimeAPIError(f"{_named(head)}: {text}" if head else text)
 
 
 def gone(address: tuple[str, int], problem: Exception | None) -> RuntimeAPIError:
@@ -46,6 +41,11 @@ def gone(address: tuple[str, int], problem: Exception | None) -> RuntimeAPIError
     )
 
 
-def _refused(what: str, expected: int, response: Response) -> RuntimeAPIError:
+def _refused(head: bytes, expected: int, response: Response) -> RuntimeAPIError:
     body = response.body[:300].decode("utf-8", "replace")
-    return RuntimeAPIError(f"{what}: expected {expected}, got {response.status} {body}")
+    return RuntimeAPIError(f"{_named(head)}: expected {expected}, got {response.status} {body}")
+
+
+def _named(head: bytes) -> str:
+    """What errors call a request: its method and path."""
+    return head.partition(b" HTTP/")[0].decode("latin-1")

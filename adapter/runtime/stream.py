@@ -94,7 +94,7 @@ class Stream:
             response = await self._response
         finally:
             self._connection.close()
-        check_accepted("streamed answer", response)
+        check_accepted(self._head, response)
 
     def _answered(self, response: asyncio.Future[Response]) -> None:
         if not self._has_ended:
