@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from compileall import compile_dir
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -232,7 +232,8 @@ def apart(processes: list[int]) -> Iterator[None]:
 def set_cpus(processes: list[int], cpus: set[int]) -> None:
     for pid in processes:
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), cpus)
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread.name), cpus)
 
 
 def first_byte_ms(count: int) -> float:
@@ -255,7 +256,8 @@ def stream_mb_s(runs: int) -> tuple[Pair, float]:
         server.invoke(event("/", "function-url"))
         for _ in range(runs):
             before = rss_kib(process.pid)
-            answer = server.invoke(payload)
+            with apart([process.pid]):
+                answer = server.invoke(payload)
             ours.append(answer.size / (answer.ended_at - answer.first_at) * 1e3)
             growth.append((rss_kib(process.pid) - before) / 1024)
             bare.append(bare_writer_mb_s())
@@ -269,6 +271,7 @@ import asyncio
 async def main():
     host, port = {server.address!r}.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    input()
     part, parts = bytes(65536), 200_000_000 // 65536
     writer.write(b"POST /2018-06-01/runtime/invocation HTTP/1.1\\r\\n"
                  b"Content-Length: %d\\r\\n\\r\\n" % (len(part) * parts))
@@ -278,7 +281,9 @@ async def main():
     await reader.readuntil(b"OK")
 asyncio.run(main())
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    with apart([process.pid]):
+        process.communicate(b"\n")
     server.close()
     [answer] = server.uploads
     return float(answer.size / (answer.ended_at - answer.first_at) * 1e3)
