@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from json import JSONEncoder
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from penstock.adapter.sources import LAMBDA_ANSWER_LIMIT
 
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -36,7 +39,8 @@ def _utf8(value: Any) -> bytes:
 def encode_result(value: Any) -> tuple[str, bytes]:
     """Return content type and bytes of what an ordinary handler returned.
 
-    As with AWS's client: bytes go as they are, a Decimal is a number, anything else is JSON.
+    As with AWS's client: bytes go as they are; in JSON, a Decimal is a number, bytes are text, and
+    a named tuple is an object.
     Raises: Fault for what JSON cannot say (MarshalError), and for more than Lambda takes.
     """
     kind, content = (BYTES, value) if isinstance(value, bytes) else (JSON, _marshal(value))
@@ -50,15 +54,32 @@ def encode_result(value: Any) -> tuple[str, bytes]:
 
 def _marshal(value: Any) -> bytes:
     try:
-        try:
-            return _utf8(value)
-        except TypeError:
-            return _with_decimals(value)
+        if _is_plain(value):
+            with suppress(TypeError):  # of a name that is none
+                return _utf8(value)
+        return _with_other_types(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
 
 
-def _with_decimals(value: Any) -> bytes:
+def _is_plain(value: Any) -> bool:
+    """Whether it is of types that JSON has, and no class made of them is in it."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return False
+    for item in items:  # all() takes twice the time
+        if type(item) not in _SCALARS and not _is_plain(item):
+            return False
+    return True
+
+
+def _with_other_types(value: Any) -> bytes:
     import re
     from decimal import Decimal
     from secrets import token_hex
@@ -66,10 +87,29 @@ def _with_decimals(value: Any) -> bytes:
     # The encoder knows no number of ours, so a Decimal goes in as marked text and loses the marks.
     mark = token_hex(16)
 
-    def convert(other: object) -> str:
+    def convert(other: Any) -> Any:
         if isinstance(other, Decimal):
-            return f"{mark}{other}"
+            return f"{mark}{'NaN' if other.is_nan() else other}"
+        if isinstance(other, bytes):
+            return other.decode()
+        if callable(as_dict := getattr(other, "_asdict", None)):
+            return _as_objects(as_dict())
         raise TypeError(f"expected what JSON can say, got {type(other).__name__}: {other!r:.80}")
 
-    text = JSONEncoder(separators=(",", ":"), default=convert).encode(value)
+    text = JSONEncoder(separators=(",", ":"), default=convert).encode(_as_objects(value))
     return re.sub(f'"{mark}([^"]*)"', r"\1", text).encode()
+
+
+def _as_objects(value: Any) -> Any:
+    """A copy in which named tuples are dicts, which the encoder would take for lists."""
+    if isinstance(value, list):
+        return [_as_objects(item) for item in value]
+    if isinstance(value, tuple):
+        as_dict = getattr(value, "_asdict", None)
+        return [*map(_as_objects, value)] if as_dict is None else _as_objects(as_dict())
+    if isinstance(value, dict):
+        return {
+            name.decode() if isinstance(name, bytes) else name: _as_objects(item)
+            for name, item in value.items()
+        }
+    return value

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-_decode = json.JSONDecoder().raw_decode
+_STARTS: Final = ("{", "[")
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+_decode = _decoder.raw_decode
 
 MARGIN_S: Final = 0.15
 """Before Lambda's deadline a coroutine is cancelled, and half of it later left behind."""
@@ -27,15 +35,19 @@ MARGIN_S: Final = 0.15
 def decode_event(invocation: Invocation) -> Any:
     """Return the event: JSON, or its bytes if the invoker said that it is something else.
 
+    As with AWS's client, blanks and a byte order mark may stand before it, and NaN is no JSON.
     Raises: Fault (UnmarshalError) if it is not the JSON that it says it is.
     """
     if invocation.content_type not in ("application/json", ""):
         return invocation.event
     try:
         text = invocation.event.decode()
-        event, end = _decode(text)
-        return event if end == len(text) else json.loads(text)  # with blanks behind it, or more
-    except ValueError as error:
+        if text.startswith(_STARTS):
+            event, end = _decode(text)
+            if end == len(text):
+                return event
+        return _decoder.decode(text.removeprefix("\ufeff"))  # with blanks around it, or more
+    except (ValueError, RecursionError) as error:
         raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
 
 

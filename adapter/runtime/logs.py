@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,7 +160,8 @@ def log_report(report: Report) -> None:
         line = _encode({"timestamp": now, "level": "ERROR", **details})
         output.write_record(line, _JSON_FRAME + _frame_level(logging.ERROR))
         return
-    lines = [f"[ERROR] {details['errorType']}: {details['errorMessage']}"]
+    message = details["errorMessage"]
+    lines = [f"[ERROR] {details['errorType']}{': ' if message else ''}{message}"]
     lines.append("Traceback (most recent call last):")
     for entry in details["stackTrace"]:
         for text in entry.splitlines():
@@ -171,11 +173,9 @@ def log_report(report: Report) -> None:
 
 def flush() -> None:
     """Write out what print() has left in a line that has no end yet."""
-    try:
-        sys.stderr.flush()
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        pass  # closed, or replaced, by the function
+    for stream in (sys.stderr, sys.stdout):
+        with suppress(Exception):  # closed, or replaced by anything, by the function
+            stream.flush()
 
 
 def _flush_each_line() -> None:

@@ -35,7 +35,7 @@ WRAPPED = ["/bin/sh", str(Path(reports.__file__).with_name("exec")), *AWS_CLIENT
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 APP = '''
-import decimal, logging, os, pathlib, time
+import collections, decimal, logging, os, pathlib, time
 
 logger = logging.getLogger("shop")
 logger.setLevel("INFO")
@@ -63,6 +63,21 @@ def number(event, context):
 
 def raw(event, context):
     return bytes(range(256))
+
+Pair = collections.namedtuple("Pair", "left right")
+
+class Row:
+    def _asdict(self):
+        return {"pair": Pair(1, b"2")}
+
+def other_types(event, context):
+    return {
+        "pairs": [Pair(1, Pair("2", decimal.Decimal("3.0"))), (Pair(4, None),)],
+        "bytes": "text é".encode(),
+        b"name": 1,
+        "row": Row(),
+        "no number": [decimal.Decimal("-NaN"), decimal.Decimal("sNaN")],
+    }
 
 def nothing(event, context):
     pass
@@ -94,6 +109,9 @@ def not_for_json(event, context):
 
 def fail(event, context):
     raise OutOfTea("Crème \\N{CUSTARD}\\nline two")
+
+def fail_without_a_word(event, context):
+    raise OutOfTea
 
 def fail_because(event, context):
     try:
@@ -128,6 +146,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "megabyte": {"event": {"do": "echo", "this": "é" * 500_000}},
     "decimal": {"event": {"do": "number"}},
     "bytes": {"event": {"do": "raw"}},
+    "other-types": {"event": {"do": "other_types"}},
+    "blanks": {"payload": b' \n{"do": "echo", "this": 1}\r\n\t'},
+    "byte-order-mark": {"payload": b'\xef\xbb\xbf{"do": "echo", "this": "\xc3\xa9"}'},
     "nothing": {"event": {"do": "nothing"}},
     "bare-context": {"event": {"do": "facts"}},
     "full-context": {
@@ -139,6 +160,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "trace-id": {"event": {"do": "trace"}, "trace_id": "Root=1-2-3"},
     "set": {"event": {"do": "not_for_json"}},
     "no-json": {"payload": b"{]"},
+    "deep": {"payload": b"[" * 100_000},
+    "nan": {"payload": b'{"do": "echo", "this": NaN}'},
+    "no-message": {"event": {"do": "fail_without_a_word"}},
     "error": {"event": {"do": "fail"}},
     "error-of-a-tenant": {"event": {"do": "fail"}, "tenant_id": "blue"},
     "cause": {"event": {"do": "fail_because"}},
@@ -184,7 +208,10 @@ async def outcome_of(pending: Pending) -> dict[str, Any]:
     if pending.content_type != "application/json":
         return {"content type": pending.content_type, "answer": answer}
     # Blanks do not matter, the digits of a number do.
-    return {"content type": "application/json", "answer": json.loads(answer, parse_float=str)}
+    return {
+        "content type": "application/json",
+        "answer": json.loads(answer, parse_float=str, parse_constant=str),
+    }
 
 
 def lines_of(records: list[LogRecord], request_id: str) -> list[dict[str, Any]]:
@@ -225,6 +252,9 @@ def differences(theirs: Facts, ours: Facts) -> dict[tuple[str, str], tuple[Any, 
 
 
 ABSENT = "(absent)"
+TOO_DEEP = (
+    "Unable to unmarshal input: maximum recursion depth exceeded while decoding a JSON array from"
+)
 EXPECTED = "Expecting property name enclosed in double quotes"
 DIFFERENCES: dict[str, dict[tuple[str, str], tuple[Any, Any]]] = {
     "Lambda keeps the type of an error, and not only that there was one": {
@@ -233,13 +263,16 @@ DIFFERENCES: dict[str, dict[tuple[str, str], tuple[Any, Any]]] = {
         ("cause", "error type"): ("Runtime.Unknown", "Function.OutOfTea"),
         ("group", "error type"): ("Runtime.Unknown", "Function.ExceptionGroup"),
         ("set", "error type"): ("Runtime.Unknown", "Runtime.MarshalError"),
+        ("no-message", "error type"): ("Runtime.Unknown", "Function.OutOfTea"),
         ("no-json", "error type"): ("Runtime.Unknown", "Runtime.UnmarshalError"),
+        ("nan", "error type"): ("Runtime.Unknown", "Runtime.UnmarshalError"),
+        ("deep", "error type"): ("Runtime.Unknown", "Runtime.UnmarshalError"),
     },
     "causes and members of groups are told": {
         ("cause", "error.stackTrace.2"): (ABSENT, "Caused by KeyError: 'tea'\n"),
         ("cause", "error.stackTrace.3"): (
             ABSENT,
-            '  File "/var/task/app.py", line 64, in fail_because\n    raise KeyError("tea")\n',
+            '  File "/var/task/app.py", line 82, in fail_because\n    raise KeyError("tea")\n',
         ),
         ("group", "error.stackTrace.2"): (ABSENT, "Member of the group: KeyError: 'tea'\n"),
         ("group", "error.stackTrace.3"): (ABSENT, "Member of the group: OutOfTea: none\n"),
@@ -253,6 +286,11 @@ DIFFERENCES: dict[str, dict[tuple[str, str], tuple[Any, Any]]] = {
         ("no-json", "error.errorMessage"): (
             f"Unable to unmarshal input: {EXPECTED} or '}}': line 1 column 2 (char 1)",
             f"Unable to unmarshal input: {EXPECTED}: line 1 column 2 (char 1)",
+        ),
+        ("deep", "error.errorMessage"): (f"{TOO_DEEP} a string", f"{TOO_DEEP} a unicode string"),
+        ("nan", "error.errorMessage"): (
+            "Unable to unmarshal input: Expecting value: line 1 column 24 (char 23)",
+            "Unable to unmarshal input: NaN is no JSON",
         ),
     },
     "one process has one environment for all invocations, so the trace id is not in it": {
