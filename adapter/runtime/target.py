@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import partial
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +151,7 @@ def _sort(found: Any, label: str) -> Target:
     if not callable(found):
         raise _unusable(label, "an ASGI application, a LambdaAdapter or a handler", found)
     call: Callable[..., Any] = found
-    if not isinstance(found, type) and not hasattr(found, "__code__"):
+    if not isinstance(found, type | partial) and not hasattr(found, "__code__"):
         call = found.__call__
     if _takes(call, 2):
         is_async = iscoroutinefunction(found) or iscoroutinefunction(call)

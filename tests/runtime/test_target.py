@@ -178,6 +178,13 @@ class TestKinds:
                 ),
                 "adapter",
             ),
+            (
+                (
+                    "async def configured(config, scope, receive, send): ...\n"
+                    "handler = functools.partial(configured, {})"
+                ),
+                "adapter",
+            ),
             ("def handler(*args): ...", "sync"),
             ("handler = print", "sync"),
         ],
