@@ -119,6 +119,8 @@ class _Parent:
 
     def _wait(self) -> tuple[int, int]:
         process, encoded = os.wait()
+        if process not in self._places:  # of the wrapper script that became this process
+            return self._wait()
         place = self._places.pop(process)
         if os.read(self._readiness[place], 1):
             self._was_ready[place] = True

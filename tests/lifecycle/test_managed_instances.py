@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
-from tests.lifecycle.conftest import TAKEN_OVER, WAYS
+from tests.lifecycle.conftest import STARTED, TAKEN_OVER, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,6 +268,26 @@ class TestProcesses:
                 await api.shut_down()
                 assert 2 == api.log.text.count("closing the pool")
                 assert "the runtime is killed" not in api.log.text
+
+        run(main())
+
+    def test_processes_of_a_wrapper_script_are_none_of_them(
+        self, make: Make, run: Run, tmp_path: Path
+    ) -> None:
+        """A script that starts an agent and then becomes the runtime leaves it its children."""
+        agent = "{ read line < end-the-agent; echo the agent ends; }"
+        script = f"mkfifo end-the-agent; {agent} & exec {' '.join(STARTED)}"
+
+        async def main() -> None:
+            async with make(PROCESS, command=["/bin/sh", "-c", script]) as api:
+                await api.ready()
+                before = {await api.invoke({}) for _ in range(10)}
+                (tmp_path / "end-the-agent").write_text("now\n")
+                await api.log.wait_for("the agent ends")
+                with pytest.raises(FunctionFailed):
+                    await api.invoke({"die": True}, timeout_s=1)
+                await api.log.wait_for("it is started again")
+                assert before & {await api.invoke({}) for _ in range(20)}
 
         run(main())
 
