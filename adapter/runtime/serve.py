@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, NoReturn
+import signal
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.adapter.errors import RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
@@ -63,9 +64,12 @@ def run(
     collect_as_usual()
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         logger.info("sam local cannot stream: each response is sent when it is complete")
+    handler = signal.getsignal(signal.SIGTERM)  # of the function, if it has set one
+    _leave_sigterm_to_forks()
     status = _serve(client, loaded, slots, stop, watchdog)
     if stop.requested:
         life.stop(stop.left_s(SHUTDOWN_S))
+        _call_back(handler)
     logs.flush()
     os._exit(status)
 
@@ -101,6 +105,33 @@ def _serve(
         logger.exception("the runtime itself failed")
         return 1
     return 0
+
+
+def _leave_sigterm_to_forks() -> None:
+    """Let SIGTERM end the processes that the function forks; it is not this one that it is for."""
+    only_sigterm = {signal.SIGTERM}
+
+    def leave() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm)
+
+    os.register_at_fork(  # blocked meanwhile, as it may come before a process has got so far
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, only_sigterm),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm),
+        after_in_child=leave,
+    )
+
+
+def _call_back(handler: Any) -> None:
+    """Call the function's own handler of SIGTERM, whose place the runtime has taken."""
+    if not callable(handler):
+        return
+    try:
+        handler(signal.SIGTERM, None)
+    except SystemExit:
+        pass  # what it asks for is what comes next
+    except BaseException:
+        logger.exception("the function's handler of SIGTERM failed")
 
 
 class _Life:
