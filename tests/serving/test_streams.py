@@ -43,6 +43,14 @@ async def app(scope, receive, send):
         await body(b"")
         await body(b"two")
         await body(b"three", False)
+    elif path == "/at-once":
+        await start()
+        rest = [asyncio.create_task(body(b"first"))]
+        rest += [asyncio.create_task(body(b"%d" % number)) for number in range(9)]
+        await asyncio.sleep(0)
+        rest.pop().cancel()
+        await asyncio.gather(*rest)
+        await body(b"last", False)
     elif path.startswith("/counted/"):
         headers.append((b"content-length", path.rpartition("/")[2].encode()))
         await start()
@@ -164,6 +172,11 @@ class TestResponses:
             "cookies": ["a=1", "b=2"],
         }
         assert (body, error) == (b"onetwothree", None)
+
+    def test_of_parts_that_several_tasks_send_at_once(self, ask: Callable[..., Any]) -> None:
+        """As they came; one that was cancelled while it waited for the first is left out."""
+        _, body, error = ask("/at-once")
+        assert (body, error) == (b"first01234567last", None)
 
     def test_repeated_headers_of_rest_apis(self, ask: Callable[..., Any]) -> None:
         prelude, body, error = ask("/parts", "rest-api")
