@@ -56,6 +56,8 @@ def run(
         from penstock.adapter.runtime import snapstart
 
         snapstart.cross(client, stop=life.stop, start=life.start)
+        if registered is not None:
+            registered.park_again()
     watchdog = Watchdog(loaded.patience)
     if several:
         from penstock.adapter.runtime import processes

@@ -65,13 +65,14 @@ async def app(scope, receive, send):
 """
 
 
+@pytest.mark.parametrize("lose_sockets", [False, True])
 def test_hooks_run_in_their_order_and_random_numbers_are_new(
-    command: list[str], make_api: Make, run: Run
+    lose_sockets: bool, command: list[str], make_api: Make, run: Run
 ) -> None:
     async def main() -> None:
         async with make_api(HOOKS, command, snap_start=True) as api:
             await api.ready()
-            await api.restore()
+            await api.restore(lose_sockets=lose_sockets)
             happened, is_old = await api.invoke({})
             assert ["before two", "before one", "after one", "after two"] == happened
             assert not is_old
