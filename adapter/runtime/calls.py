@@ -64,6 +64,7 @@ class HandlerCall:
         self._margin = min(MARGIN_S, left / 2)
         self._seconds = left - self._margin
         self._reason = ""
+        self._was_cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._result: Any = None
         self._error: BaseException | None = None
@@ -84,7 +85,7 @@ class HandlerCall:
             logger.error(
                 "the handler ignored its cancellation and is left behind, at%s", stack or " nowhere"
             )
-        elif not isinstance(self._error, asyncio.CancelledError):
+        elif not (self._was_cancelled and isinstance(self._error, asyncio.CancelledError)):
             if self._error is not None:
                 raise self._error
             return self._result
@@ -109,6 +110,7 @@ class HandlerCall:
             self._error = error
 
     def _cancel(self, patience: float) -> None:
+        self._was_cancelled = True
         self._task.cancel()
         self._timer = asyncio.get_running_loop().call_later(
             patience, self._left_behind.set_result, None

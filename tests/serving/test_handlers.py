@@ -39,6 +39,8 @@ def handle(event, context):
         return "x" * 6_291_600
     if event == "trace":
         return os.environ.get("_X_AMZN_TRACE_ID")
+    if event == "cancelled":
+        raise asyncio.CancelledError
     if event == "exit":
         raise SystemExit(4)
     if event == "pid":
@@ -100,6 +102,11 @@ def test_context_variables_end_with_the_invocation(ask: Any) -> None:
 )
 def test_what_lambda_would_not_take(ask: Any, event: str, name: str) -> None:
     assert ask(event, 1) == [name, b"[1]"]
+
+
+def test_a_cancellation_of_the_handlers_own_is_no_deadline(ask: Any) -> None:
+    """Of a task that it has awaited, for example."""
+    assert ask("cancelled", 1) == ["Function.CancelledError", b"[1]"]
 
 
 def test_an_event_that_is_no_json(ask: Any) -> None:
