@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONNECT = """
 from penstock.adapter.runtime.late_imports import import_asyncio
@@ -114,6 +118,22 @@ def test_asyncio_refuses_sockets_of_tls() -> None:
 def test_everybody_gets_the_same_real_modules() -> None:
     """Also after ``ssl`` was patched, as libraries that use the system's certificates do."""
     assert run(NAMES) == ["True", "True", "True False"]
+
+
+def test_what_asyncio_asks_for_while_it_is_imported_is_there(tmp_path: Path) -> None:
+    """No asyncio so far does; this one is made for the test."""
+    package = tmp_path / "asyncio"
+    package.mkdir()
+    (package / "__init__.py").write_text("import ssl\nerror = ssl.SSLError\n")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from penstock.adapter.runtime.late_imports import import_asyncio
+import_asyncio()
+import asyncio, ssl
+print(asyncio.error is ssl.SSLError)
+"""
+    assert run(code) == ["True"]
 
 
 @pytest.mark.parametrize("initialization", [None, "on-demand"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.infra.gateway import ClientRequest, make_event
-from penstock.infra.runtime_api import LocalRuntimeAPI
+from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +84,37 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"new:", "more_body": True})
     await send({"type": "http.response.body", "body": body})
 """
+
+
+RESTORED_HANDLER = """
+import sys
+from snapshot_restore_py import register_after_restore
+
+@register_after_restore
+def remember():
+    global there
+    there = set(sys.modules)
+
+def app(event, context):
+    if event == "fail":
+        raise LookupError("no such table")
+    return sorted(set(sys.modules) - there)
+"""
+
+
+def test_a_failure_after_a_restore_imports_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(RESTORED_HANDLER)
+    command = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
+
+    async def main() -> None:
+        async with LocalRuntimeAPI(command, folder=tmp_path, snap_start=True) as api:
+            await api.ready()
+            await api.restore()
+            with pytest.raises(FunctionFailed, match="no such table"):
+                await api.invoke("fail")
+            assert await api.invoke(1) == []
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("mode", ["buffered", "response_stream"])

@@ -12,12 +12,10 @@ import pytest
 from penstock.adapter.runtime.stop import INVOCATIONS_S, SHUTDOWN_S, StopSignal
 from penstock.infra.gateway import ClientRequest, make_event
 from penstock.infra.runtime_api import (
-    Close,
     FunctionFailed,
     Hold,
     LocalRuntimeAPI,
     Reset,
-    Status,
 )
 
 if TYPE_CHECKING:
@@ -387,65 +385,3 @@ def test_in_a_stream_of_one_of_several_slots(make_api: Make, run: Run) -> None:
             assert "closing the pool" in api.log.text
 
     run(main())
-
-
-def test_without_the_extension_lambda_kills(make_api: Make, run: Run) -> None:
-    async def main() -> None:
-        async with make_api(APP, environ={"PENSTOCK_EXTENSION": "0"}) as api:
-            await api.ready()
-            await api.shut_down()
-            assert "closing the pool" not in api.log.text
-            assert "the runtime is killed" in api.log.text
-
-    run(main())
-
-
-@pytest.mark.parametrize("fault", [Status(403), Status(500), Reset(), Close()])
-def test_an_extension_that_is_refused_costs_the_shutdown_only(
-    fault: Any, make_api: Make, run: Run
-) -> None:
-    async def main() -> None:
-        api = make_api(APP)
-        api.inject("extension/register", fault)
-        async with api:
-            assert 204 == (await api.invoke(HTTP))["statusCode"]
-            assert "going on without SIGTERM" in api.log.text
-
-    run(main())
-
-
-def test_beside_an_external_extension(make_api: Make, run: Run) -> None:
-    """Then the runtime has 300 ms of two seconds."""
-
-    async def main() -> None:
-        async with make_api(APP, external_extensions=("agent",)) as api:
-            agent = asyncio.create_task(play_extension(api, "agent"))
-            await api.ready()
-            await api.shut_down()
-            assert "closing the pool" in api.log.text
-            agent.cancel()
-
-    run(main())
-
-
-async def play_extension(api: LocalRuntimeAPI, name: str) -> None:
-    """Register for SHUTDOWN and wait for it, as an agent in a process of its own does."""
-    host, port = api.address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    body = b'{"events":["SHUTDOWN"]}'
-    writer.write(
-        b"POST /2020-01-01/extension/register HTTP/1.1\r\nHost: x\r\nLambda-Extension-Name: "
-        + name.encode()
-        + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    (identifier,) = (
-        line.partition(b":")[2].strip()
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"lambda-extension-identifier:")
-    )
-    writer.write(
-        b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n"
-        b"Lambda-Extension-Identifier: " + identifier + b"\r\n\r\n"
-    )
-    await reader.read()

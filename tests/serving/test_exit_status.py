@@ -28,6 +28,9 @@ def sync(event, context):
 async def coroutine(event, context):
     sys.exit(event)
 
+def interrupted(event, context):
+    raise KeyboardInterrupt
+
 async def application(scope, receive, send):
     if scope["type"] == "http":
         sys.exit(7)
@@ -70,6 +73,18 @@ def test_of_a_function_that_exits(
             with pytest.raises(FunctionFailed, match="SystemExit"):
                 await api.invoke(code)
             assert await process.wait() == status
+
+    run(main())
+
+
+def test_of_a_function_that_is_interrupted(run: Run, start: Start, slots: int | None) -> None:
+    async def main() -> None:
+        async with make_api("interrupted", slots) as api:
+            process = await start(api)
+            await api.ready()
+            with pytest.raises(FunctionFailed, match="KeyboardInterrupt"):
+                await api.invoke(1)
+            assert await process.wait() == 1
 
     run(main())
 

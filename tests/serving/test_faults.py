@@ -83,7 +83,7 @@ async def answered(api: LocalRuntimeAPI, event: Any) -> Any:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("status", [202, 403, 500])
 def test_an_api_that_gives_no_events_ends_the_process(serve: Serve, run: Run, status: int) -> None:
     async def main() -> None:
         async with serve(ECHO) as api:
@@ -115,13 +115,14 @@ def test_an_api_that_is_gone_ends_the_process(serve: Serve, run: Run, slots: int
         async with serve(ECHO, concurrency=slots) as api:
             before = (await api.invoke(1))[1]
             async with api.refusing_connections():
-                await api.log.wait_for("this process ends: no event from the Runtime API")
+                record = await api.log.wait_for("this process ends: no event from the Runtime API")
+            assert "ConnectionRefusedError" in record.text
             assert (await answered(api, 2))[1] != before
 
     run(main())
 
 
-@pytest.mark.parametrize("status", [400, 403, 410, 413, 500])
+@pytest.mark.parametrize("status", [200, 403, 410, 413, 500])
 @pytest.mark.parametrize("early", [False, True])
 def test_a_refused_answer_is_logged_and_costs_no_other(
     serve: Serve, run: Run, slots: int | None, status: int, early: bool
@@ -134,7 +135,25 @@ def test_a_refused_answer_is_logged_and_costs_no_other(
                 await api.invoke(LONG * 10, request_id="refused-1")
             record = await api.log.wait_for(f"got {status}")
             assert "refused-1" in record.text
+            assert "this fault was asked for" in record.text
             assert [2, before] == await api.invoke(2)
+
+    run(main())
+
+
+def test_a_refusal_that_is_no_text_costs_no_other(
+    serve: Serve, run: Run, slots: int | None
+) -> None:
+    refusal = b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nno \xff"
+
+    async def main() -> None:
+        async with serve(ECHO, concurrency=slots) as api:
+            before = (await api.invoke(1))[1]
+            api.inject("response", Raw(refusal))
+            with pytest.raises(FunctionFailed):
+                await api.invoke(2)
+            await api.log.wait_for("got 500 no \N{REPLACEMENT CHARACTER}")
+            assert [3, before] == await api.invoke(3)
 
     run(main())
 

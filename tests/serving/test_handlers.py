@@ -147,3 +147,18 @@ def test_a_handler_that_exits_is_reported_and_its_process_replaced(serve: Serve,
             assert await api.invoke("pid") != before
 
     run(main())
+
+
+def test_what_has_no_end_of_line_is_in_the_log_before_the_process_is_frozen(
+    serve: Serve, run: Run
+) -> None:
+    code = "def app(event, context): print('half a line', end='')"
+
+    async def main() -> None:
+        async with serve(code, environ={"PENSTOCK_EXTENSION": "0"}) as api:
+            await api.invoke(1)
+            await api.ready()
+            await api.shut_down()  # by SIGKILL, without the extension
+            assert "half a line" in api.log.text
+
+    run(main())

@@ -44,6 +44,28 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": json.dumps(left()).encode()})
 """
 )
+WATCHED = (
+    COUNT
+    + """
+import threading, time
+
+def watch():
+    while "Invocation" in left():
+        time.sleep(0.01)
+    print("there is none", flush=True)
+
+def sync(event, context):
+    threading.Thread(target=watch, daemon=True).start()
+
+async def coroutine(event, context):
+    sync(event, context)
+
+async def application(scope, receive, send):
+    sync(None, None)
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+"""
+)
 
 
 def test_no_slot_keeps_an_event_while_it_waits_for_the_next(serve: Serve, run: Run) -> None:
@@ -54,6 +76,21 @@ def test_no_slot_keeps_an_event_while_it_waits_for_the_next(serve: Serve, run: R
             await asyncio.gather(*(api.invoke(number) for number in range(4)))
             await api.ready()
             assert (await api.invoke("last"))["Invocation"] == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["sync", "coroutine", "application"])
+def test_nothing_of_an_invocation_is_kept_while_the_process_waits(
+    serve: Serve, run: Run, get: Get, slots: int | None, kind: str
+) -> None:
+    """A thread of the function sees that all of it has gone."""
+
+    async def main() -> None:
+        environ = {"PENSTOCK_APP": f"app:{kind}", "PENSTOCK_LIFESPAN": "off"}
+        async with serve(WATCHED, environ=environ, concurrency=slots) as api:
+            await api.start(get()).payload()
+            await api.log.wait_for("there is none")
 
     run(main())
 

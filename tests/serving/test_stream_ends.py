@@ -182,7 +182,7 @@ async def test_a_connection_that_is_lost_takes_no_error() -> None:
     async with opened(broken) as (stream, api):
         await stream.start(b"{}", b"one", more=True)
         await api.read_until(b"one\r\n")
-    while not broken:
+    while not broken:  # noqa: ASYNC110 - the loop finds it out
         await asyncio.sleep(0.001)
     await stream.abort("Function.ValueError", b"report", 60)
     with pytest.raises(RuntimeAPIError):

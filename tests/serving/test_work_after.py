@@ -49,6 +49,7 @@ def test_the_answer_does_not_wait_for_it(
             (tmp_path / "answer-seen").touch()
             await pending.ended()
             await api.log.wait_for("work is done")
+            assert "cut short" not in api.log.text
 
     run(main())
 
@@ -142,5 +143,39 @@ async def application(scope, receive, send):
             assert b"answered" in await pending.payload()
             await pending.ended()
             assert api.log.text.count("left a task behind") == 1
+
+    run(main())
+
+
+def test_tasks_of_the_start_up_are_not_left_behind(
+    serve: Serve, run: Run, get: Get, slots: int | None
+) -> None:
+    """A pool that looks after its connections, say."""
+    code = """
+import asyncio
+
+async def look_after():
+    while True:
+        await asyncio.sleep(0.01)
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        caretaker = asyncio.create_task(look_after())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await asyncio.sleep(0)
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+"""
+
+    async def main() -> None:
+        async with serve(code, concurrency=slots) as api:
+            pending = api.start(get())
+            assert (await pending.result())["statusCode"] == 204
+            await pending.ended()
+            assert "left a task behind" not in api.log.text
 
     run(main())
