@@ -96,8 +96,11 @@ class OneSlot:
     ) -> Any:
         call = HandlerCall(coroutine, context)
         transport.on_broken = call.hang_up
-        self._hang_up_at_stop(transport)
-        return process_loop.run(call.run())
+        return process_loop.run(self._run(call, transport))
+
+    async def _run(self, call: HandlerCall, transport: BlockingTransport) -> Any:
+        self._hang_up_at_stop(transport)  # only in here there is a loop for it, at the first call
+        return await call.run()
 
     def _hang_up_at_stop(self, transport: BlockingTransport) -> None:
         self._stop.notify = lambda: self._hang_up_soon(transport)

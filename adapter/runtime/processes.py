@@ -55,11 +55,9 @@ def split(*, taken_over: bool = False) -> int:
 
 def ready() -> None:
     """Tell the parent, if there is one, that the init phase went well in this process."""
-    global _parent  # noqa: PLW0603 - a process has one
     if _parent is not None:
         os.write(_parent, b"\0")
         os.close(_parent)
-        _parent = None
 
 
 class _Parent:

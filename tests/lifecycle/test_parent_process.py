@@ -199,17 +199,6 @@ def test_long_lives_have_no_end(run: Run, tmp_path: Path) -> None:
     run(main())
 
 
-def test_what_was_written_before_is_not_written_by_each_of_them(run: Run, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with started(tmp_path, LIFESPAN, "print('half a line', end='')") as (api, parent):
-            await api.ready()
-            os.kill(parent.pid, signal.SIGTERM)
-            await parent.status()
-            assert parent.text.count("half a line") == 1
-
-    run(main())
-
-
 def test_without_a_socket_their_log_stays_with_that_of_the_parent(run: Run, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     environ = {"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": missing}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +18,6 @@ from penstock.infra.runtime_api import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Make = Callable[..., LocalRuntimeAPI]
     Run = Callable[..., None]
@@ -242,131 +239,6 @@ def test_all_waits_after_the_signal_share_one_end() -> None:
     assert stop.left_s(SHUTDOWN_S) == pytest.approx(SHUTDOWN_S - INVOCATIONS_S / 2)
     now += 60  # of code that blocks
     assert 0 < stop.left_s() == stop.left_s(SHUTDOWN_S) < INVOCATIONS_S
-
-
-SLOTS = pytest.mark.parametrize("slots", [None, 3], ids=["one slot", "three slots"])
-
-ANSWERS = """
-import asyncio, os, time
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        print("closing the pool")
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200})
-    print("answering", flush=True)
-    if scope["path"] == "/1":
-        await asyncio.sleep(60)
-    while scope["path"] == "/0" and not os.path.exists("free"):
-        time.sleep(0.01)
-    await send({"type": "http.response.body", "body": b"x" * int(scope["path"][1:])})
-    print("answered", flush=True)
-"""
-
-
-@SLOTS
-@pytest.mark.parametrize(("size", "after_bytes"), [(10, 0), (10, 5), (4_000_000, 1000)])
-@pytest.mark.parametrize("mode", ["buffered", "response_stream"])
-def test_while_the_runtime_api_is_slow_to_take_the_answer(
-    make_api: Make, run: Run, mode: str, slots: int | None, size: int, after_bytes: int
-) -> None:
-    """The application's shutdown has its time, and the log says what was not taken."""
-
-    async def main() -> None:
-        environ = {"PENSTOCK_INVOKE_MODE": mode}
-        async with make_api(ANSWERS, environ=environ, concurrency=slots) as api:
-            hold = api.inject("response", Hold(after_bytes=after_bytes))
-            event = make_event("function-url", ClientRequest("GET", f"/{size}"))
-            api.start(event, streaming=mode != "buffered", request_id="slow-1")
-            await hold.reached()
-            await api.log.wait_for("answered" if size == 10 else "answering")
-            await api.shut_down()
-            assert "request slow-1:" in api.log.text
-            assert "the environment shuts down" in api.log.text
-            assert "closing the pool" in api.log.text
-            assert "the runtime is killed" not in api.log.text
-
-    run(main())
-
-
-@SLOTS
-@pytest.mark.parametrize(("path", "statuses"), [("/10", {200, 503}), ("/1", {503})])
-def test_an_event_that_has_just_come_is_answered(
-    make_api: Make, run: Run, slots: int | None, path: str, statuses: set[int]
-) -> None:
-    """The process stands still meanwhile, and wakes up with both."""
-
-    async def main() -> None:
-        async with make_api(ANSWERS, concurrency=slots, shutdown_s=10) as api:
-            await api.ready()
-            assert api.pid is not None
-            os.kill(api.pid, signal.SIGSTOP)
-            event = make_event("http-api", ClientRequest("GET", path))
-            pending = [api.start(event) for _ in range(slots or 1)]
-            while any(one.invocation.delivered_at is None for one in pending):  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            down = asyncio.create_task(api.shut_down())
-            await asyncio.sleep(0)
-            os.kill(api.pid, signal.SIGCONT)
-            for one in pending:
-                # It has a moment to end by itself, which a busy machine may use up.
-                assert (await one.result())["statusCode"] in statuses
-            await down
-            assert "closing the pool" in api.log.text
-            assert "the runtime is killed" not in api.log.text
-
-    run(main())
-
-
-def test_an_event_that_comes_behind_the_signal_is_answered(
-    make_api: Make, run: Run, tmp_path: Path
-) -> None:
-    """The event loop is busy meanwhile, and then finds both."""
-
-    async def main() -> None:
-        async with make_api(ANSWERS, concurrency=3, shutdown_s=10) as api:
-            await api.ready()
-            pending = [api.start(make_event("http-api", ClientRequest("GET", "/0")))]
-            await api.log.wait_for("answering")
-            down = asyncio.create_task(api.shut_down())
-            await asyncio.sleep(0)
-            event = make_event("http-api", ClientRequest("GET", "/10"))
-            pending += [api.start(event) for _ in range(2)]
-            while any(one.invocation.delivered_at is None for one in pending):  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            (tmp_path / "free").touch()
-            for one in pending:
-                assert (await one.result())["statusCode"] in {200, 503}
-            await down
-            assert "closing the pool" in api.log.text
-
-    run(main())
-
-
-@SLOTS
-def test_an_event_that_does_not_arrive_in_time_is_said_to_be_lost(
-    make_api: Make, run: Run, slots: int | None
-) -> None:
-    async def main() -> None:
-        async with make_api(ANSWERS, concurrency=slots) as api:
-            await api.ready()
-            event = make_event("http-api", ClientRequest("GET", "/10"))
-            hold = api.inject("next", Hold(after_bytes=100))
-            await api.invoke(event)
-            await api.ready()
-            for _ in range(slots or 1):  # one of them meets the fault
-                api.start(event)
-            await hold.reached()
-            await api.shut_down()
-            assert "an event that was arriving is lost" in api.log.text
-            assert "closing the pool" in api.log.text
-            assert "the runtime is killed" not in api.log.text
-
-    run(main())
 
 
 def test_in_a_stream_of_one_of_several_slots(make_api: Make, run: Run) -> None:

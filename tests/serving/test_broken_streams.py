@@ -87,8 +87,10 @@ def test_a_stream_that_cannot_be_opened_is_an_error_and_the_event_is_served_once
             pending = api.start(get("/full"), streaming=True)
             body, error = await read(pending)
             assert body == b""
-            assert error.error_type.startswith("Function.")
-            assert json.loads(error.body)["requestId"] == pending.request_id
+            report = json.loads(error.body)
+            assert report["errorType"] == "InterruptedError"
+            assert "there is no connection for it" in report["errorMessage"]
+            assert report["requestId"] == pending.request_id
             body, error = await read(api.start(get("/"), streaming=True))
             assert (body[:5], error) == (b"begun", None)
             assert api.log.text.count("served /full") == 1

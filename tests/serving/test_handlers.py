@@ -33,6 +33,12 @@ def handle(event, context):
         return bytes(range(256))
     if event == "set":
         return {1, 2}
+    if event in ("circle", "deep"):
+        outer = inner = []
+        for _ in range(100_000 if event == "deep" else 0):
+            outer = [outer]
+        inner.append(outer if event == "circle" else 1)
+        return outer
     if event == "surrogate":
         return "\\ud800é"
     if event == "large":
@@ -73,10 +79,11 @@ def ask(request: pytest.FixtureRequest, serve: Serve, run: Run, slots: int | Non
 
 
 def test_json(ask: Any) -> None:
-    assert [json.loads(answer) for answer in ask({"a": [1, None]}, "é", 1.5)] == [
-        [{"a": [1, None]}],
-        ["é"],
-        [1.5],
+    """As short as it can be: Lambda takes so many bytes."""
+    assert ask({"a": [1, None], "b": 2}, "é", 1.5) == [
+        b'[{"a":[1,null],"b":2}]',
+        '["é"]'.encode(),
+        b"[1.5]",
     ]
 
 
@@ -98,7 +105,12 @@ def test_context_variables_end_with_the_invocation(ask: Any) -> None:
 
 @pytest.mark.parametrize(
     ("event", "name"),
-    [("set", "Runtime.MarshalError"), ("large", "Function.ResponseSizeTooLarge")],
+    [
+        ("set", "Runtime.MarshalError"),
+        ("circle", "Runtime.MarshalError"),
+        ("deep", "Runtime.MarshalError"),
+        ("large", "Function.ResponseSizeTooLarge"),
+    ],
 )
 def test_what_lambda_would_not_take(ask: Any, event: str, name: str) -> None:
     assert ask(event, 1) == [name, b"[1]"]

@@ -109,7 +109,7 @@ async def app(scope, receive, send):
     run(main())
 
 
-@pytest.mark.parametrize("way", ["handler", "application"])
+@pytest.mark.parametrize("way", ["handler", "application", "at_once"])
 def test_tasks_left_behind_are_logged_and_not_awaited(
     serve: Serve, run: Run, get: Get, slots: int | None, way: str
 ) -> None:
@@ -129,6 +129,10 @@ async def application(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError
     await asyncio.create_task(briefly())
+    await at_once(scope, receive, send)
+async def at_once(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
     leave()
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": b"answered"})
