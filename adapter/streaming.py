@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import Lock
 from typing import TYPE_CHECKING
 
 from penstock.adapter.cycle import UNDER_WAY, HTTPCycle
@@ -32,33 +32,27 @@ class StreamingSink:
 
     has_started = False
     has_ended = False
-    _is_open: asyncio.Future[None]
 
     def __init__(self, source: str, limit_bytes: int, transport: Transport) -> None:
         self.source = source
         self.limit_bytes = limit_bytes
         self._transport = transport
+        self._one_by_one = Lock()
 
     async def write(self, body: bytes, *, more: bool) -> None:
-        """Pass a part on; returns when it has left.
+        """Pass a part on, behind those of other tasks; returns when it has left.
 
         Raises: PayloadTooLarge before anything has left; OSError if nobody takes it.
         """
-        if self.has_started:
-            if not self._is_open.done():  # another task of the application is at the first part
-                await asyncio.wait({self._is_open})
-            await self._transport.send(body, more=more)
-        else:
-            if len(self.prelude) > self.limit_bytes:
-                raise PayloadTooLarge(self.source, self.limit_bytes, len(self.prelude))
-            self.has_started = True
-            self._is_open = asyncio.get_running_loop().create_future()
-            try:
+        async with self._one_by_one:
+            if self.has_started:
+                await self._transport.send(body, more=more)
+            else:
+                if len(self.prelude) > self.limit_bytes:
+                    raise PayloadTooLarge(self.source, self.limit_bytes, len(self.prelude))
+                self.has_started = True
                 await self._transport.start(self.prelude, body, more=more)
-            finally:
-                self._is_open.set_result(None)
-        if not more:
-            self.has_ended = True
+            self.has_ended = not more
 
 
 class StreamingCycle(HTTPCycle):

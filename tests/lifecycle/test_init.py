@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from penstock.infra.runtime_api import Close, FunctionFailed, LocalRuntimeAPI, Reset, Status
+from tests.lifecycle.conftest import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +171,17 @@ def test_targets(
                 assert "in init" == answer["body"]
             else:
                 assert expected == answer
+
+    run(main())
+
+
+def test_a_target_and_that_it_is_a_factory_may_be_arguments(make_api: Make, run: Run) -> None:
+    code = f"{STARTS}\ndef make(): return app"
+    command = [*STARTED, "--factory", "app:make"]
+
+    async def main() -> None:
+        async with make_api(code, command, environ={"PENSTOCK_APP": "app:missing"}) as api:
+            assert "in init" == (await api.invoke(HTTP))["body"]
 
     run(main())
 

@@ -310,6 +310,15 @@ class TestProcesses:
 
         run(main())
 
+    def test_a_classic_function_has_no_use_for_them(self, make_api: Make, run: Run) -> None:
+        async def main() -> None:
+            async with make_api(PROCESS, environ={"PENSTOCK_PROCESSES": "2"}) as api:
+                await api.ready()
+                assert api.pid == await api.invoke({})
+                await api.log.wait_for("this process can have 1 ")
+
+        run(main())
+
     @pytest.mark.parametrize("processes", ["many", "0", "-1"])
     def test_what_is_no_number_is_one(self, processes: str, make: Make, run: Run) -> None:
         async def main() -> None:

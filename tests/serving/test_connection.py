@@ -125,6 +125,63 @@ async def test_what_the_socket_does_not_take_leaves_in_order() -> None:
 
 
 @on_a_loop
+async def test_what_comes_when_the_socket_has_no_room_at_all_leaves_later() -> None:
+    """In parts so small that each is taken whole, up to the first that is not."""
+    async with connected() as (connection, api):
+        parts = [b"%08d" % number for number in range(20_000)]
+        for part in parts:
+            connection.write(part)
+        drained = asyncio.create_task(connection.drain())
+        await asyncio.sleep(0)
+        assert not drained.done()
+        loop = asyncio.get_running_loop()
+        wanted, received = b"".join(parts), b""
+        while len(received) < len(wanted):
+            received += await loop.sock_recv(api, 1 << 20)
+        assert received == wanted
+        await drained
+
+
+@on_a_loop
+async def test_a_write_finds_out_that_the_connection_is_broken() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"POST / HTTP/1.1\r\n\r\n")
+        api.close()
+        connection.write(b"more")
+        assert not connection.is_open
+        with pytest.raises(OSError, match="broken"):
+            await connection.drain()
+        with pytest.raises(RuntimeAPIError):
+            await response
+
+
+@on_a_loop
+async def test_whoever_waits_for_a_response_learns_that_the_connection_was_closed() -> None:
+    async with connected() as (connection, _):
+        response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        connection.close()
+        with pytest.raises(RuntimeAPIError, match="was closed"):
+            await response
+
+
+@on_a_loop
+async def test_an_address_may_be_of_ipv6() -> None:
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with server:
+        address = server.getsockname()[:2]
+        connection = await Connection.open(address, asyncio.get_running_loop())
+        response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        api, _ = server.accept()
+        with api:
+            api.sendall(RESPONSE)
+            assert (await response).body == b"ok"
+        connection.close()
+
+
+@on_a_loop
 async def test_whoever_waits_for_room_learns_that_the_connection_is_broken() -> None:
     async with connected() as (connection, api):
         response = connection.begin(bytes(4_000_000))

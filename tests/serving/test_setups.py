@@ -234,10 +234,11 @@ def test_a_stream_that_the_setting_does_not_let_leave_is_one_json(
     """``sam local`` takes no streams; its variable is the only thing that tells."""
 
     async def main() -> None:
-        environ = {"AWS_SAM_LOCAL": "true"}
+        environ = {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
         code = ASGI.replace("asgi(", "app(")
         async with serve(code, streams=True, concurrency=slots, environ=environ) as api:
             payload = await api.start(get("/")).payload()
             assert json.loads(payload)["body"] == "one /"
+            await api.log.wait_for("sam local cannot stream")
 
     run(main())
