@@ -156,10 +156,7 @@ class Connection:
 
     def _lose_writing(self, error: OSError) -> None:
         # Refused early, the API answers and closes: its answer may be there to be read.
-        self._unsent.clear()
-        if self._socket is not None:
-            self._loop.remove_writer(self._socket)
-            self._read()
+        self._read()
         self._lose(error)
 
     def _lose(self, error: Exception) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import threading
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ async def test_it_knows_of_what_the_loop_has_not_read_yet(sent: bytes, is_answer
         connection.write(b"GET / HTTP/1.1\r\n\r\n")
         api.sendall(sent)
         assert connection.is_answered is is_answered
+        assert connection.is_open
 
 
 @on_a_loop
@@ -71,7 +73,9 @@ async def test_a_whole_response_is_one_before_anybody_has_taken_it() -> None:
 
 @pytest.mark.parametrize("sent", [b"", RESPONSE[:-1]])
 @on_a_loop
-async def test_the_end_of_the_connection_is_no_response(sent: bytes) -> None:
+async def test_the_end_of_the_connection_is_no_response(
+    caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
     async with connected() as (connection, api):
         response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
         api.sendall(sent)
@@ -81,13 +85,32 @@ async def test_the_end_of_the_connection_is_no_response(sent: bytes) -> None:
         assert not connection.is_answered
         with pytest.raises(RuntimeAPIError):
             await response
+        assert caplog.messages == []  # of asyncio
 
 
 @on_a_loop
-async def test_a_response_that_nobody_waits_for_any_more_is_none() -> None:
-    async with connected() as (connection, _):
+async def test_a_response_that_nobody_waits_for_any_more_is_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with connected() as (connection, api):
         connection.begin(b"GET / HTTP/1.1\r\n\r\n").cancel()
         assert not connection.is_answered
+        api.sendall(RESPONSE)
+        assert not connection.is_answered
+        await asyncio.sleep(0.01)
+        assert caplog.messages == []
+
+
+@on_a_loop
+async def test_an_end_that_nobody_waits_for_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected() as (connection, api):
+        connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        api.close()
+        while connection.is_open:  # noqa: ASYNC110 - the loop finds it out
+            await asyncio.sleep(0)
+    del connection
+    gc.collect()
+    assert caplog.messages == []
 
 
 @on_a_loop
@@ -153,6 +176,37 @@ async def test_a_write_finds_out_that_the_connection_is_broken() -> None:
             await connection.drain()
         with pytest.raises(RuntimeAPIError):
             await response
+
+
+@on_a_loop
+async def test_a_connection_that_takes_no_more_is_broken_although_it_might_give() -> None:
+    async with connected() as (connection, api):
+        response = connection.begin(b"POST / HTTP/1.1\r\n\r\n")
+        api.shutdown(socket.SHUT_RD)
+        connection.write(b"more")
+        assert not connection.is_open
+        with pytest.raises(RuntimeAPIError):
+            await response
+
+
+@on_a_loop
+async def test_a_connection_that_cannot_be_made_in_time_leaves_nothing_behind() -> None:
+    """The next one gets the same descriptor."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
+        opening = [loop.create_task(Connection.open(server.getsockname(), loop)) for _ in range(5)]
+        await asyncio.sleep(0.1)  # the server has room for one or two, and the others wait
+        for task in opening:
+            if task.done():
+                stack.callback(task.result().close)
+            else:
+                task.cancel()
+        await asyncio.wait(opening)
+        if not any(task.cancelled() for task in opening):
+            pytest.skip("a server takes more than it has room for here")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            for _ in range(5):
+                stack.callback((await Connection.open(other.getsockname(), loop)).close)
 
 
 @on_a_loop

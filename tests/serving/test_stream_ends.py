@@ -132,7 +132,7 @@ async def test_an_answer_that_is_refused_early_is_cut_and_whoever_makes_it_is_to
         assert broken == [(1.0, "nobody takes the response any more")]
         with pytest.raises(OSError, match="broken"):
             await stream.send(b"two", more=True)
-        with pytest.raises(RuntimeAPIError, match="streamed answer: expected 202, got 413"):
+        with pytest.raises(RuntimeAPIError, match="POST /answer: expected 202, got 413"):
             await stream.settle()
 
 
