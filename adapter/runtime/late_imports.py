@@ -21,7 +21,6 @@ _OF_REQUESTS: Final = (
     "penstock.adapter.sources.payload_2",
     "penstock.adapter.runtime.reports",
     "penstock.adapter.runtime.stream",
-    "traceback",
 )
 
 

@@ -86,33 +86,32 @@ async def app(scope, receive, send):
 """
 
 
-RESTORED_HANDLER = """
+FAILS = """
 import sys
-from snapshot_restore_py import register_after_restore
-
-@register_after_restore
-def remember():
-    global there
-    there = set(sys.modules)
 
 def app(event, context):
+    global there
+    if event == "remember":
+        there = set(sys.modules)
     if event == "fail":
         raise LookupError("no such table")
     return sorted(set(sys.modules) - there)
 """
 
 
-def test_a_failure_after_a_restore_imports_nothing(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(RESTORED_HANDLER)
+def test_a_failure_imports_nothing_where_lambda_starts_ahead_of_the_requests(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app.py").write_text(FAILS)
     command = [sys.executable, "-m", "penstock.adapter.runtime", "app:app"]
+    environ = {"AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency"}
 
     async def main() -> None:
-        async with LocalRuntimeAPI(command, folder=tmp_path, snap_start=True) as api:
-            await api.ready()
-            await api.restore()
+        async with LocalRuntimeAPI(command, folder=tmp_path, environ=environ) as api:
+            await api.invoke("remember")
             with pytest.raises(FunctionFailed, match="no such table"):
                 await api.invoke("fail")
-            assert await api.invoke(1) == []
+            assert await api.invoke("compare") == []
 
     asyncio.run(main())
 
