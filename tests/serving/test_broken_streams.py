@@ -11,6 +11,7 @@ from penstock.infra.runtime_api import FunctionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from penstock.infra.runtime_api import LocalRuntimeAPI
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Get = Callable[..., dict[str, Any]]
 
 APP = """
-import os, resource, sys
+import asyncio, os, resource, sys
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -31,6 +32,12 @@ async def app(scope, receive, send):
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         await send({"type": "http.response.start", "status": 200})
+        if path == "/at-once":
+            while not os.path.exists("refused"):
+                await asyncio.sleep(0.01)
+            parts = [{"type": "http.response.body", "body": b"x", "more_body": True}] * 3
+            ends = await asyncio.gather(*map(send, parts), return_exceptions=True)
+            print("broken:", [isinstance(end, OSError) for end in ends], flush=True)
         await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         if path == "/exit":
             sys.exit(3)
@@ -94,5 +101,19 @@ def test_a_stream_that_cannot_be_opened_is_an_error_and_the_event_is_served_once
             body, error = await read(api.start(get("/"), streaming=True))
             assert (body[:5], error) == (b"begun", None)
             assert api.log.text.count("served /full") == 1
+
+    run(main())
+
+
+def test_all_that_send_to_a_stream_that_cannot_be_opened_are_told(
+    serve: Serve, run: Run, get: Get, slots: int | None, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with serve(APP, streams=True, concurrency=slots) as api:
+            api.start(get("/at-once"), streaming=True)
+            await api.log.wait_for("served /at-once")
+            async with api.refusing_connections():
+                (tmp_path / "refused").touch()
+                await api.log.wait_for("broken: [True, True, True]")
 
     run(main())

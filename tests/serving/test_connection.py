@@ -104,7 +104,7 @@ async def test_a_response_that_nobody_waits_for_any_more_is_none(
 @on_a_loop
 async def test_an_end_that_nobody_waits_for_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with connected() as (connection, api):
-        connection.begin(b"GET / HTTP/1.1\r\n\r\n")
+        connection.write(b"GET / HTTP/1.1\r\n\r\n")
         api.close()
         while connection.is_open:  # noqa: ASYNC110 - the loop finds it out
             await asyncio.sleep(0)

@@ -129,7 +129,10 @@ def test_an_api_that_is_slow_to_take_an_answer_costs_no_other_slot(serve: Serve,
             hold = api.inject("response", Hold(after_bytes=1))
             pending = api.start(2, timeout_s=1, request_id="slow-1")
             await hold.reached()
-            await api.log.wait_for("request slow-1: ")
+            record = await api.log.wait_for("request slow-1: ")
+            assert (
+                "the Runtime API has not taken the answer: the deadline came first" in record.text
+            )
             assert await api.invoke(3) == before
             hold.release()
             pending.abandon()
