@@ -175,6 +175,32 @@ def test_targets(
     run(main())
 
 
+@pytest.mark.parametrize(("own", "expected"), [("", None), ("gc.set_threshold(9, 9, 9)", 9)])
+def test_garbage_is_collected_as_usual_behind_the_init_phase(
+    make_api: Make, run: Run, own: str, expected: int | None
+) -> None:
+    """And as the function wants it, if it has said so."""
+    code = f"""
+import gc
+in_init = gc.get_threshold()[0]
+{own}
+def app(event, context): return [in_init, gc.get_threshold()[0]]
+"""
+    usual = subprocess.run(
+        [sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"],
+        capture_output=True,
+        check=True,
+    )
+
+    async def main() -> None:
+        async with make_api(code) as api:
+            in_init, behind = await api.invoke(None)
+            assert behind == (expected or int(usual.stdout))
+            assert in_init > behind
+
+    run(main())
+
+
 def test_a_target_and_that_it_is_a_factory_may_be_arguments(make_api: Make, run: Run) -> None:
     code = f"{STARTS}\ndef make(): return app"
     command = [*STARTED, "--factory", "app:make"]
