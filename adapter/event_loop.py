@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ class EagerLoop(asyncio.SelectorEventLoop):
     _stepping = False
     has_turned = False
     """Whether it has run since somebody set this to False: then tasks may wait for anything."""
+    quiet = 1
+    """How many watched descriptors no task waits for: the loop's own, which wakes it up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class EagerLoop(asyncio.SelectorEventLoop):
             self._callbacks
             or self._scheduled  # type: ignore[attr-defined]
             or self._signal_handlers  # type: ignore[attr-defined]
-            or len(self._watched) > 1  # the first is the loop's own, which wakes it up
+            or len(self._watched) > self.quiet
             or self._debug  # type: ignore[attr-defined]
         )
 
@@ -83,6 +85,7 @@ class ProcessLoop:
     current: asyncio.AbstractEventLoop | None = None
     shared: asyncio.AbstractEventLoop | None = None
     reserved = False
+    _reader: tuple[int, Callable[[], object]] | None = None
 
     def __init__(self) -> None:
         lock = threading.Lock()
@@ -104,6 +107,7 @@ class ProcessLoop:
         if loop is None or loop.is_closed():
             try:
                 loop = self.current = _current_or_new_loop()
+                self._watch(loop)
             except BaseException:
                 self.release()
                 raise
@@ -117,6 +121,18 @@ class ProcessLoop:
             return loop.run_until_complete(coroutine)
         finally:
             self.release()
+
+    def watch(self, fd: int, callback: Callable[[], object]) -> None:
+        """Call back when the descriptor is readable and the loop runs, this one or any after it."""
+        self._reader = fd, callback
+        if self.current is not None and not self.current.is_closed():
+            self._watch(self.current)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._reader is not None:
+            loop.add_reader(*self._reader)
+            if isinstance(loop, EagerLoop):
+                loop.quiet += 1
 
 
 def start(

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -191,6 +192,7 @@ class RuntimeClient:
             self._poll = select.poll()
             self._poll.register(connection, select.POLLIN)
             self._poll.register(self._stop.fd, select.POLLIN)
+            self._only_signals = [(self._stop.fd, select.POLLIN)]
         return connection
 
     def _send(self, parts: Sequence[bytes]) -> None:
@@ -216,21 +218,25 @@ class RuntimeClient:
             connection.settimeout(self._stop.left_s())
 
     def _is_stopped_within(self, seconds: float) -> bool:
-        select.select([] if self._stop is None else [self._stop.fd], (), (), seconds)
-        return self._is_stopping
+        if self._stop is not None:
+            return self._stop.wait(seconds)
+        time.sleep(seconds)
+        return False
 
     def _wait(self) -> bool:
         """Wait for a response or the stop, and say whether there is more than the stop.
 
         ``_receive`` is limited after the stop, not before: nobody knows when an event will come.
         """
-        if self._stop is None or self._socket is None:
+        stop = self._stop
+        if stop is None or self._socket is None:
             return True
-        ready = self._poll.poll()
-        if not self._stop.requested:
+        while not stop.requested and self._poll.poll() == self._only_signals:
+            stop.drain()  # the stop's is one of them, perhaps
+        if not stop.requested:
             return True
         self._limit_after_stop(self._socket)
-        return any(fd != self._stop.fd for fd, _ in ready)
+        return any(fd != stop.fd for fd, _ in self._poll.poll(0))
 
     def _receive(self) -> Response:
         connection = self._socket

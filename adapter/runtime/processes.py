@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.adapter.runtime import logs
+from penstock.adapter.runtime.stop import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +76,12 @@ class _Parent:
         self._was_ready = [False] * len(shares)
         self._short_lives = [0] * len(shares)
         self._status: int | None = None
+        self._signals = StopSignal()
 
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, lambda *_: self._stop(0))
+        self._signals.notify = lambda: self._stop(0)
+        self._signals.install()
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # with a handler, it ends the wait
         for place in range(len(self._shares)):
             if self._fork(place):
                 return self._shares[place]
@@ -94,15 +99,16 @@ class _Parent:
         logs.flush()
         self._started[place] = time.monotonic()
         # A SIGTERM in between would not be forwarded to a child that is in no list yet.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         process = os.fork()
         if process:
             self._places[process] = place
             self._readiness[place] = reader
             os.close(writer)
         else:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._signals.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if process:
             return False
         os.close(reader)
@@ -116,7 +122,10 @@ class _Parent:
         return True
 
     def _wait(self) -> tuple[int, int]:
-        process, encoded = os.wait()
+        while not (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            select.select([self._signals.fd], (), ())
+            self._signals.drain()
+        process, encoded = ended
         if process not in self._places:  # of the wrapper script that became this process
             return self._wait()
         place = self._places.pop(process)
@@ -142,7 +151,7 @@ class _Parent:
         if is_lost:
             self._stop(status if status > 0 else 1)
         elif lived_s < PAUSE_S:
-            time.sleep(PAUSE_S - lived_s)
+            self._signals.wait(PAUSE_S - lived_s)
         return self._status is None
 
     def _stop(self, status: int) -> None:

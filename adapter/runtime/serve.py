@@ -91,6 +91,7 @@ def _serve(
     """Serve until the end, and return the exit status."""
     try:
         stop.install()
+        process_loop.watch(stop.fd, stop.drain)
         if slots == 1:
             OneSlot(client, loaded, stop, watchdog).run()
         else:

@@ -32,8 +32,10 @@ def body_of(app: Any) -> str:
 def own_loop(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A process in which nobody has made an event loop yet."""
     monkeypatch.setattr(process_loop, "current", None)
+    monkeypatch.setattr(process_loop, "_reader", None)
     asyncio.set_event_loop(None)
     yield
+    monkeypatch.setattr(process_loop, "_reader", None)
     loop = process_loop.acquire()
     process_loop.release()
     loop.close()
@@ -114,6 +116,30 @@ def test_what_is_about_to_run_at_the_end_runs_before_the_sandbox_freezes() -> No
 
     assert LambdaAdapter(app, lifespan="off")(EVENT)["statusCode"] == 200
     assert done == ["closed"]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_is_watched_for_the_process_is_nothing_to_do(*, is_there: bool) -> None:
+    """Neither for the loop that is there, nor for one in its place."""
+    ours, theirs = socket.socketpair()
+    came: list[bytes] = []
+    with ours, theirs:
+        if is_there:
+            process_loop.acquire().close()
+            process_loop.release()
+            process_loop.acquire()
+            process_loop.release()
+        process_loop.watch(ours.fileno(), lambda: came.append(ours.recv(9)))
+        for sent in (b"1", b"2"):
+            loop = process_loop.acquire()
+            process_loop.release()
+            assert isinstance(loop, EagerLoop)
+            assert loop.is_idle()
+            theirs.send(sent)
+            loop.run_until_complete(asyncio.sleep(0))
+            assert came == [sent]
+            came.clear()
+            loop.close()
 
 
 def test_timers_and_sockets_of_background_tasks_are_looked_after() -> None:
