@@ -6,11 +6,10 @@ import asyncio
 import logging
 import os
 from contextlib import suppress
-from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapter.cycle import BufferedSink, HTTPCycle
+from penstock.adapter.cycle import BufferedSink, HTTPCycle, seconds_left
 from penstock.adapter.errors import (
     ConfigurationError,
     EventError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from penstock.adapter.access_log import AccessLog
     from penstock.adapter.asgi import ASGIApp
     from penstock.adapter.delivery import Delivery
+    from penstock.adapter.hook import Hook
     from penstock.adapter.sources import EventSource
     from penstock.adapter.transport import Transport
 
@@ -56,7 +56,7 @@ class LambdaAdapter:
         sources: event sources of your own, asked before penstock's.
         before_freeze: called without arguments after each invocation, before Lambda freezes the
             sandbox (under AWS's client also before the answer leaves): the place to flush spans and
-            metrics. May be asynchronous.
+            metrics. May be asynchronous, and is cancelled then shortly before the deadline.
         lifespan, startup_timeout, root_path, base_path, text_types, exclude_headers, headers_from,
             trusted_hops, events_path, event_failures, raise_errors, time_limit, deadline_margin,
             invoke_mode, stream_deadline_margin, access_log: see
@@ -128,7 +128,11 @@ class LambdaAdapter:
         self._own_sources = tuple(sources)
         self._loaded: dict[str, EventSource] = {}
         self._deliveries: dict[str, Delivery] = {}
-        self._before_freeze = before_freeze
+        self._hook: Hook | None = None
+        if before_freeze is not None:
+            from penstock.adapter.hook import Hook
+
+            self._hook = Hook(before_freeze, self._settings.deadline_margin / 2)
         self._rules = ReplyRules(self._settings)
         self._lifespan = Lifespan(app, self._settings.lifespan)
         self._log_access: AccessLog | None = None
@@ -176,8 +180,8 @@ class LambdaAdapter:
             await self._run_inside(loop, cycle)
             return self._answer(source, cycle)
         finally:
-            if self._before_freeze is not None:
-                await self._flush(self._before_freeze, context)
+            if self._hook is not None:
+                await self._hook.run(context)
 
     def deliver(self, event: Any, context: Any, transport: Transport) -> None:
         """Answer one event through ``transport``: as soon as the response is there, or in parts.
@@ -204,7 +208,7 @@ class LambdaAdapter:
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._release(loop, context)
+            self._release(loop, context, transport)
 
     async def deliver_inside(self, event: Any, context: Any, transport: Transport) -> None:
         """Do the same as ``deliver`` inside a running event loop, where invocations may overlap."""
@@ -226,8 +230,8 @@ class LambdaAdapter:
             if not isinstance(error, Exception):
                 raise
         finally:
-            if self._before_freeze is not None:
-                await self._flush(self._before_freeze, context)
+            if self._hook is not None:
+                await self._hook.run(context, transport)
 
     async def start_up(self) -> None:
         """Run the application's lifespan start-up inside the running event loop.
@@ -281,10 +285,12 @@ class LambdaAdapter:
             task.cancel()  # whoever wanted its answer has gone
             raise
 
-    def _release(self, loop: asyncio.AbstractEventLoop, context: Any) -> None:
+    def _release(
+        self, loop: asyncio.AbstractEventLoop, context: Any, transport: Transport | None = None
+    ) -> None:
         try:
-            if self._before_freeze is not None:
-                loop.run_until_complete(self._flush(self._before_freeze, context))
+            if self._hook is not None:
+                loop.run_until_complete(self._hook.run(context, transport))
         finally:
             process_loop.release()
 
@@ -331,7 +337,7 @@ class LambdaAdapter:
         limit = source.time_limit if settings.time_limit is None else settings.time_limit
         if streams and settings.time_limit is None:
             limit = None  # a front door that streams waits as long as Lambda does
-        left = _seconds_left(context)
+        left = seconds_left(context)
         if limit and (left is None or limit < left):
             left = limit  # the front door gives up before Lambda does
         deadline = None
@@ -433,23 +439,3 @@ class LambdaAdapter:
             loop.run_until_complete(self.start_up())
         finally:
             process_loop.release()
-
-    async def _flush(self, hook: Callable[[], Any], context: Any) -> None:
-        try:
-            result = hook()
-            if isawaitable(result):
-                left = _seconds_left(context)
-                margin = self._settings.deadline_margin / 2
-                await asyncio.wait_for(result, None if left is None else max(left - margin, 0))
-        except Exception:
-            # The answer is there: telemetry must not take it away.
-            logger.exception(
-                "request %s: before_freeze failed", getattr(context, "aws_request_id", None)
-            )
-
-
-def _seconds_left(context: Any) -> float | None:
-    try:
-        return context.get_remaining_time_in_millis() / 1000  # type: ignore[no-any-return]
-    except AttributeError:
-        return None  # a context of a test, or none

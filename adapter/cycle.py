@@ -252,6 +252,14 @@ class EarlyCycle(HTTPCycle):
                 self.failure = error  # not the application's: its response is complete
 
 
+def seconds_left(context: Any) -> float | None:
+    """Return the seconds up to Lambda's deadline; None with a context of a test, or without one."""
+    try:
+        return context.get_remaining_time_in_millis() / 1000  # type: ignore[no-any-return]
+    except AttributeError:
+        return None
+
+
 def places(awaited: Any) -> Iterator[str]:
     """Yield where a coroutine waits, outermost first; Task.get_stack has the first frame only."""
     while (frame := getattr(awaited, "cr_frame", None)) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 
 class Transport(Protocol):
@@ -50,4 +50,11 @@ class Transport(Protocol):
 
     async def abort(self, error: BaseException) -> None:
         """End a stream, after ``start``, whose rest will not come; tell the invoker why."""
+        ...
+
+    async def finish(self, hook: Awaitable[Any], limit_s: float | None) -> None:
+        """Wait for a hook behind the answer, so long at most, and shorter if the process ends.
+
+        Raises: what the hook raises; Fault if it was cancelled.
+        """
         ...

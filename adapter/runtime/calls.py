@@ -11,7 +11,7 @@ from penstock.adapter.cycle import places
 from penstock.adapter.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from penstock.adapter.runtime.context import LambdaContext
     from penstock.adapter.runtime.protocol import Invocation
@@ -51,18 +51,20 @@ def decode_event(invocation: Invocation) -> Any:
         raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
 
 
-class HandlerCall:
-    """One call of an ``async def`` handler.
+class LimitedCall:
+    """One call of a coroutine function, named so in what is said of it.
 
-    It is cancelled shortly before the deadline, or by ``hang_up``, and left behind if it ignores
-    that.
+    It is cancelled after ``limit_s`` seconds (None: never), or by ``hang_up``, and left behind
+    ``patience_s`` later if it ignores that.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], context: LambdaContext) -> None:
-        self._coroutine = coroutine
-        left = context.get_remaining_time_in_millis() / 1000
-        self._margin = min(MARGIN_S, left / 2)
-        self._seconds = left - self._margin
+    def __init__(
+        self, call: Awaitable[Any], name: str, limit_s: float | None, patience_s: float
+    ) -> None:
+        self._call = call
+        self._name = name
+        self._limit_s = limit_s
+        self._patience_s = patience_s
         self._reason = ""
         self._was_cancelled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -70,30 +72,35 @@ class HandlerCall:
         self._error: BaseException | None = None
 
     async def run(self) -> Any:
-        """Return what the coroutine returns.
+        """Return what the call returns.
 
         Raises: what it raises; Fault (``Function.TimedOut``) if it was cancelled.
         """
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._capture())
         self._left_behind = loop.create_future()
-        self._timer = loop.call_later(self._seconds, self._cancel, self._margin / 2)
+        if self._timer is None and self._limit_s is not None:  # hang_up may have been first
+            self._timer = loop.call_later(self._limit_s, self._cancel, self._patience_s)
         await asyncio.wait({self._task, self._left_behind}, return_when=asyncio.FIRST_COMPLETED)
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._task.done():
-            stack = "".join(f"\n  {place}" for place in places(self._coroutine))
+            stack = "".join(f"\n  {place}" for place in places(self._call))
             logger.error(
-                "the handler ignored its cancellation and is left behind, at%s", stack or " nowhere"
+                "%s ignored its cancellation and is left behind, at%s",
+                self._name,
+                stack or " nowhere",
             )
         elif not (self._was_cancelled and isinstance(self._error, asyncio.CancelledError)):
             if self._error is not None:
                 raise self._error
             return self._result
         reason = self._reason or "shortly before the deadline"
-        raise Fault("Function.TimedOut", f"the handler was cancelled {reason}")
+        message = f"{self._name} was cancelled {reason}"
+        raise Fault("Function.TimedOut", message) from self._error  # which has the place
 
     def hang_up(self, grace: float, why: str) -> None:
-        """Cancel the handler after a grace in seconds, and leave it behind after another one.
+        """Cancel the call after a grace in seconds, and leave it behind after another one.
 
         ``why`` is for the error.
         """
@@ -105,7 +112,7 @@ class HandlerCall:
     async def _capture(self) -> None:
         # A task that raises SystemExit would take the event loop down with it.
         try:
-            self._result = await self._coroutine
+            self._result = await self._call
         except BaseException as error:
             self._error = error
 
@@ -115,3 +122,12 @@ class HandlerCall:
         self._timer = asyncio.get_running_loop().call_later(
             patience, self._left_behind.set_result, None
         )
+
+
+class HandlerCall(LimitedCall):
+    """The call of an ``async def`` handler, which ends shortly before the deadline."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], context: LambdaContext) -> None:
+        left_s = context.get_remaining_time_in_millis() / 1000
+        margin_s = min(MARGIN_S, left_s / 2)
+        super().__init__(coroutine, "the handler", left_s - margin_s, margin_s / 2)

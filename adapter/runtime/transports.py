@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.adapter.errors import PayloadTooLarge, RuntimeAPIError
 from penstock.adapter.event_loop import process_loop
 from penstock.adapter.runtime.answers import JSON, encode_reply, encode_result
+from penstock.adapter.runtime.calls import LimitedCall
 from penstock.adapter.runtime.stop import REASON
 
 if TYPE_CHECKING:
@@ -103,6 +104,16 @@ class InvocationTransport:
             return
         report = Report(error, self.invocation.request_id)
         await self._stream.abort(report.type, report.body, min(ABORT_S, self._stop.left_s()))
+
+    async def finish(self, hook: Awaitable[Any], limit_s: float | None) -> None:
+        call = LimitedCall(hook, "the hook", limit_s, self._stop.grace_s)
+        self.on_broken = call.hang_up
+        if self._stop.requested:
+            call.hang_up(self._stop.grace_s, REASON)
+        try:
+            await call.run()
+        finally:
+            self.on_broken = None
 
     async def _settle(self, taken: Awaitable[None], limit_s: float | None = None) -> None:
         """Wait for the Runtime API, up to a limit, and only for a moment once the stop has come.

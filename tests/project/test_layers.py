@@ -22,7 +22,7 @@ ORDER = (
     {"exchange"},
     {"sources"},
     {"cycle", "lifespan"},
-    {"outcome", "access_log", "streaming"},
+    {"outcome", "access_log", "streaming", "hook"},
     {"delivery"},
     {"adapter"},
     {"mangum", ""},
