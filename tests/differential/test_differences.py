@@ -14,14 +14,19 @@ import pytest
 from penstock.adapter import LifespanError
 from penstock.adapter.mangum import Mangum
 from penstock.infra.gateway import ClientRequest, make_event
+from tests.differential.answer_demos import ANSWER_DEMOS
 from tests.differential.both import HELLO, PLAIN, Seen, app_that_sends, invoke, run
-from tests.differential.demos import DEMOS, Demo
 from tests.differential.difference import outcome, unexplained
 from tests.differential.differences import BEHAVIOUR_DIFFERENCES, DIFFERENCES
+from tests.differential.outcome_demos import OUTCOME_DEMOS
+from tests.differential.request_demos import REQUEST_DEMOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.differential.demo import Demo
+
+DEMOS = (*REQUEST_DEMOS, *ANSWER_DEMOS, *OUTCOME_DEMOS)
 GUIDE = Path(__file__).parents[2] / "docs" / "mangum.md"
 EVENT = make_event("http-api", ClientRequest("GET", "/"))
 BOTH: tuple[tuple[Callable[..., Any], int], ...] = ((mangum.Mangum, 0), (Mangum, 1))
