@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.adapter.runtime.stop import INVOCATIONS_S, SHUTDOWN_S, StopSignal
 from penstock.infra.gateway import ClientRequest, make_event
-from penstock.infra.runtime_api import (
-    FunctionFailed,
-    Hold,
-    LocalRuntimeAPI,
-    Reset,
-)
+from penstock.infra.runtime_api import FunctionFailed, Hold, Reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from penstock.infra.runtime_api import LocalRuntimeAPI
 
     Make = Callable[..., LocalRuntimeAPI]
     Run = Callable[..., None]
@@ -226,19 +222,6 @@ def test_a_stubborn_handler_is_left_behind(make_api: Make, run: Run, slots: int 
     run(main())
 
 
-def test_all_waits_after_the_signal_share_one_end() -> None:
-    now = 100.0
-    stop = StopSignal(lambda: now)
-    assert stop.left_s() == INVOCATIONS_S
-    now = 200.0
-    stop.request()
-    now += INVOCATIONS_S / 2
-    stop.request()  # a second signal gives no more time
-    assert stop.left_s() == pytest.approx(INVOCATIONS_S / 2)
-    assert stop.grace_s == pytest.approx(INVOCATIONS_S / 6)
-    assert stop.left_s(SHUTDOWN_S) == pytest.approx(SHUTDOWN_S - INVOCATIONS_S / 2)
-    now += 60  # of code that blocks
-    assert 0 < stop.left_s() == stop.left_s(SHUTDOWN_S) < INVOCATIONS_S
 
 
 def test_in_a_stream_of_one_of_several_slots(make_api: Make, run: Run) -> None:
