@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _INTERNAL_SHUTDOWN_S: Final = 0.5
 _EXTERNAL_SHUTDOWN_S: Final = 2.0
-_RUNTIME_SHARE: Final = 0.15
-_TURNS_TO_SEND: Final = 3
+_RUNTIME_SHARE: Final = 0.15  # of the longer one: 0.3 s
+_TURNS_TO_SEND: Final = 3  # of the loop: the endpoint wakes up, writes, and the socket has it
 
 
 class LifeCycle:
@@ -37,7 +37,7 @@ class LifeCycle:
         self._cut_off = cut_off
         self._environ: Mapping[str, str] = {}
         self.process: FunctionProcess | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._runtime: asyncio.Task[int | None] | None = None
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_took_too_long = False
         self._replacing = False
@@ -51,10 +51,11 @@ class LifeCycle:
 
     def _start(self) -> None:
         command = self._settings.command
-        if command and not self._closing and self._starting is None:
-            self._starting = asyncio.create_task(self._run(command))
+        if command and not self._closing and self._runtime is None:
+            self._runtime = asyncio.create_task(self._run(command))
 
-    async def _run(self, command: Sequence[str]) -> None:
+    async def _run(self, command: Sequence[str]) -> int | None:
+        """Keep a process until it has ended; return its status if that is all there is to do."""
         try:
             self.process = await FunctionProcess.start(
                 command,
@@ -65,9 +66,9 @@ class LifeCycle:
             )
         except OSError as error:
             self._log(f"the runtime cannot be started: {error}")
-            self._starting = None
+            self._runtime = None
             self._environment.end_runtime("Runtime.InvalidEntrypoint", str(error))
-            return
+            return None
         if self._closing:
             self.process.signal(signal.SIGKILL)
         if not self._init_took_too_long:
@@ -77,13 +78,20 @@ class LifeCycle:
             self._environment.begin_clock(self._environment.queued)
         status = await self.process.ended()
         self.process = None
-        self._starting = None
         self._stop_init_clock()
+        if self._closing:  # external extensions are told first
+            return status
+        self._end(status)
+        if self._environment.queued:
+            self._start()
+        return None
+
+    def _end(self, status: int) -> None:
+        """Take note that the runtime's process is gone."""
+        self._runtime = None
         self._cut_off()
         replaced, self._replacing = self._replacing, False
         self._environment.end_runtime("Runtime.ExitError", _ending(status), replaced=replaced)
-        if self._environment.queued and not self._closing:
-            self._start()
 
     def _stop_init_clock(self) -> None:
         if self._init_timer is not None:
@@ -100,7 +108,7 @@ class LifeCycle:
     def needed(self, running: Running) -> None:
         """An invocation waits for the runtime."""
         self._thaw()
-        if self._starting is None:
+        if self._runtime is None:
             self._start()
         elif self._init_took_too_long and not self._environment.is_initialised:
             self._environment.begin_clock(running)
@@ -153,10 +161,10 @@ class LifeCycle:
         if self._settings.shutdown_s is not None:
             limit = self._settings.shutdown_s
         self._thaw()
-        if extensions.any_registered and self.process is not None:
+        if extensions.any_registered and self.process and self._runtime:
             self.process.signal(signal.SIGTERM)
             share = limit * _RUNTIME_SHARE if extensions.any_external else limit
-            await self._wait_for_the_end(share)
+            await asyncio.wait([self._runtime], timeout=share)
         if extensions.any_external:
             deadline_ms = int((time.time() + limit) * 1000)
             self._environment.publish(
@@ -167,12 +175,8 @@ class LifeCycle:
         if self.process is not None:
             self._log("the runtime is killed")
             self.process.signal(signal.SIGKILL)
-        if self._starting is not None:
-            await self._starting
-
-    async def _wait_for_the_end(self, seconds: float) -> None:
-        if self._starting is not None:
-            await asyncio.wait([self._starting], timeout=seconds)
+        if self._runtime is not None and (status := await self._runtime) is not None:
+            self._end(status)
 
     def _log(self, text: str) -> None:
         self._environment.log.add(LogRecord("platform", text))

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from wire import Wire
 
 from penstock.infra.runtime_api import Close, LocalRuntimeAPI, Reset, Status
 from tests.lifecycle.conftest import TAKEN_OVER
@@ -140,29 +141,17 @@ def test_beside_an_external_extension(make_api: Make, run: Run) -> None:
             await api.ready()
             await api.shut_down()
             assert "closing the pool" in api.log.text
-            agent.cancel()
+            assert "SHUTDOWN" == (await agent)["eventType"]
 
     run(main())
 
 
-async def play_extension(api: LocalRuntimeAPI, name: str) -> None:
-    """Register for SHUTDOWN and wait for it, as an agent in a process of its own does."""
-    host, port = api.address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    body = b'{"events":["SHUTDOWN"]}'
-    writer.write(
-        b"POST /2020-01-01/extension/register HTTP/1.1\r\nHost: x\r\nLambda-Extension-Name: "
-        + name.encode()
-        + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    (identifier,) = (
-        line.partition(b":")[2].strip()
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"lambda-extension-identifier:")
-    )
-    writer.write(
-        b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n"
-        b"Lambda-Extension-Identifier: " + identifier + b"\r\n\r\n"
-    )
-    await reader.read()
+async def play_extension(api: LocalRuntimeAPI, name: str) -> Any:
+    """Register for SHUTDOWN, and return the event: as an agent in a process of its own does."""
+    path = "/2020-01-01/extension"
+    async with Wire(api.address) as wire:
+        body = b'{"events":["SHUTDOWN"]}'
+        registered = await wire.post(f"{path}/register", body, {"Lambda-Extension-Name": name})
+        identifier = registered.headers["lambda-extension-identifier"]
+        headers = {"Lambda-Extension-Identifier": identifier}
+        return (await wire.get(f"{path}/event/next", headers)).json()
