@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from penstock.infra.runtime_api.extensions import Extension, Extensions
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
 from penstock.infra.runtime_api.log import LogRecord
-from penstock.infra.runtime_api.machine import ManyAtOnce, OneAtATime
-from penstock.infra.runtime_api.refusals import INVALID_MODE, Refusal
+from penstock.infra.runtime_api.machine import (
+    INIT_ERROR,
+    RESTORE_ERROR,
+    RESTORE_NEXT,
+    RESTORED,
+    ManyAtOnce,
+    OneAtATime,
+)
+from penstock.infra.runtime_api.refusals import INVALID_MODE
 from penstock.infra.runtime_api.running import Running
 
 if TYPE_CHECKING:
@@ -167,11 +174,11 @@ class Environment:
 
     # The runtime's side
 
-    def poll(self, poller: Hashable) -> Invocation | Refusal | asyncio.Future[Invocation]:
-        """Take a request for an event; a future where it has to wait."""
-        answer = self._machine.poll(poller)
-        if answer is not None:
-            return answer
+    def poll(self, poller: Hashable) -> Invocation | asyncio.Future[Invocation]:
+        """Take a request for an event; a future where it has to wait. Raises: Refused."""
+        invocation = self._machine.poll(poller)
+        if invocation is not None:
+            return invocation
         self._finish_previous()
         self.extensions.open = False
         future = self._wait(poller)
@@ -229,10 +236,9 @@ class Environment:
             seconds = self._now() - invocation.delivered_at
             self.log.note_end(invocation.request_id, seconds, self.settings.memory_mb)
 
-    def begin_post(self, step: str, request_id: str, invocation_id: str) -> Running | Refusal:
-        """Return what a post (``RESPONSE`` or ``ERROR``) is about."""
-        found = self._machine.begin(step, request_id, invocation_id)
-        return found if isinstance(found, Refusal) else self._running[found]
+    def begin_post(self, step: str, request_id: str, invocation_id: str) -> Running:
+        """Return what a post (``RESPONSE`` or ``ERROR``) is about. Raises: Refused."""
+        return self._running[self._machine.begin(step, request_id, invocation_id)]
 
     def end_post(self, running: Running, error: FunctionError | None = None) -> None:
         """The post is complete: the caller gets the end of its answer."""
@@ -280,13 +286,11 @@ class Environment:
         self.log.add(LogRecord("platform", f"{request_id} {message}"))
         running.answer.end(FunctionError.of_platform(error_type, text))
 
-    def fail_init(self, error: FunctionError) -> Refusal | None:
-        """Take the runtime's report that it could not initialise."""
-        if refusal := self._machine.init_failed():
-            return refusal
+    def fail_init(self, error: FunctionError) -> None:
+        """Take the runtime's report that it could not initialise. Raises: Refused."""
+        self._machine.step(INIT_ERROR)
         self._end_init(error)
         self.keeper.init_failed()
-        return None
 
     def _end_init(self, error: FunctionError) -> None:
         """Give the failure of an initialisation to the invocation that waits, if there is one."""
@@ -298,10 +302,9 @@ class Environment:
 
     # SnapStart, which classic functions have only
 
-    def poll_restore(self, poller: Hashable) -> Refusal | asyncio.Future[Any]:
-        """Take the request that waits for the restored snapshot."""
-        if refusal := self._machine.restore_poll():
-            return refusal
+    def poll_restore(self, poller: Hashable) -> asyncio.Future[Any]:
+        """Take the request that waits for the restored snapshot. Raises: Refused."""
+        self._machine.step(RESTORE_NEXT)
         self._restore_poller = poller
         self.keeper.initialised()
         self._ready.set()
@@ -316,17 +319,15 @@ class Environment:
         if poller is None:
             raise RuntimeError("expected a runtime that waits at /restore/next, got none")
         self._restore_poller = None
-        self._machine.restored()
+        self._machine.step(RESTORED)
         self._ready.clear()
         self._wake(poller, None)
         return poller
 
-    def fail_restore(self, error: FunctionError) -> Refusal | None:
-        """Take the runtime's report that its work after the restore failed."""
-        if refusal := self._machine.restore_failed():
-            return refusal
+    def fail_restore(self, error: FunctionError) -> None:
+        """Take the runtime's report that its work after the restore failed. Raises: Refused."""
+        self._machine.step(RESTORE_ERROR)
         self._end_init(error)
-        return None
 
     # The keeper's side
 

@@ -10,17 +10,16 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from penstock.infra.runtime_api.endpoint import Route, accept, wait_for_event
 from penstock.infra.runtime_api.invocation import ACCOUNT
 from penstock.infra.runtime_api.posted_errors import ERROR_LIMIT_BYTES
-from penstock.infra.runtime_api.refusals import Refusal
-from penstock.infra.runtime_api.replies import accept, refuse, wait_for_event
-from penstock.infra.runtime_api.request import BodyTooLarge
+from penstock.infra.runtime_api.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
     from penstock.infra.runtime_api.connection import Connection
+    from penstock.infra.runtime_api.endpoint import Routes
     from penstock.infra.runtime_api.environment import Environment
     from penstock.infra.runtime_api.extensions import Extension
-    from penstock.infra.runtime_api.replies import Routes
     from penstock.infra.runtime_api.request import Request
 
 
@@ -35,28 +34,24 @@ class ExtensionEndpoints:
     def routes(self) -> Routes:
         """What is where."""
         return {
-            "/2020-01-01/extension/register": ("POST", "extension/register", self._register),
-            "/2020-01-01/extension/event/next": ("GET", "extension/event/next", self._next),
-            "/2020-01-01/extension/init/error": ("POST", "extension/init/error", self._error),
-            "/2020-01-01/extension/exit/error": ("POST", "extension/exit/error", self._error),
-            "/2022-07-01/telemetry": ("PUT", "telemetry", self._no_telemetry),
-            "/2020-08-15/logs": ("PUT", "telemetry", self._no_telemetry),
-            "/2026-01-15/metadata/execution-environment": ("GET", "metadata", self._metadata),
-            "/2021-04-23/credentials": ("GET", "credentials", self._credentials),
+            "/2020-01-01/extension/register": Route("POST", "extension/register", self._register),
+            "/2020-01-01/extension/event/next": Route("GET", "extension/event/next", self._next),
+            "/2020-01-01/extension/init/error": Route("POST", "extension/init/error", self._error),
+            "/2020-01-01/extension/exit/error": Route("POST", "extension/exit/error", self._error),
+            "/2022-07-01/telemetry": Route("PUT", "telemetry", self._no_telemetry),
+            "/2020-08-15/logs": Route("PUT", "telemetry", self._no_telemetry),
+            "/2026-01-15/metadata/execution-environment": Route("GET", "metadata", self._metadata),
+            "/2021-04-23/credentials": Route("GET", "credentials", self._credentials),
         }
 
     async def _register(self, request: Request, connection: Connection) -> None:
+        body = await request.body(ERROR_LIMIT_BYTES)
         try:
-            body = json.loads(await request.body(ERROR_LIMIT_BYTES) or b"{}")
-            events = body.get("events", [])
-        except (ValueError, AttributeError, BodyTooLarge) as error:
-            await refuse(connection, Refusal(403, "InvalidRequestFormat", str(error)))
-            return
+            events = json.loads(body or b"{}").get("events", [])
+        except (ValueError, AttributeError) as error:
+            raise Refused(Refusal(403, "InvalidRequestFormat", str(error))) from None
         name = request.header("lambda-extension-name")
-        found = self._environment.extensions.register(name, events)
-        if isinstance(found, Refusal):
-            await refuse(connection, found)
-            return
+        extension = self._environment.extensions.register(name, events)
         settings = self._environment.settings
         answer = {
             "functionName": settings.function_name,
@@ -66,33 +61,24 @@ class ExtensionEndpoints:
         features = request.header("lambda-extension-accept-feature").split(",")
         if "accountId" in [feature.strip() for feature in features]:
             answer["accountId"] = ACCOUNT
-        headers = [("Lambda-Extension-Identifier", found.identifier)]
+        headers = [("Lambda-Extension-Identifier", extension.identifier)]
         await connection.answer_json(200, answer, headers)
 
-    def _extension(self, request: Request) -> Extension | Refusal:
+    def _extension(self, request: Request) -> Extension:
         identifier = request.header("lambda-extension-identifier")
         return self._environment.extensions.find(identifier)
 
     async def _next(self, request: Request, connection: Connection) -> None:
-        extension = self._extension(request)
-        if isinstance(extension, Refusal):
-            await refuse(connection, extension)
-            return
-        found = self._environment.poll_extension(extension, connection)
+        found = self._environment.poll_extension(self._extension(request), connection)
         if isinstance(found, asyncio.Future):
             found = await wait_for_event(self._environment, found, connection)
         await connection.answer_json(200, found)
 
     async def _error(self, request: Request, connection: Connection) -> None:
-        extension = self._extension(request)
-        if isinstance(extension, Refusal):
-            await refuse(connection, extension)
-            return
+        self._extension(request)
         header = "Lambda-Extension-Function-Error-Type"
         if not request.header(header.lower()):
-            refusal = Refusal(403, "Extension.MissingHeader", f"{header} not found")
-            await refuse(connection, refusal)
-            return
+            raise Refused(Refusal(403, "Extension.MissingHeader", f"{header} not found"))
         await request.body(ERROR_LIMIT_BYTES)
         await accept(connection)
 

@@ -10,7 +10,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.infra.runtime_api.refusals import Refusal
+from penstock.infra.runtime_api.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -58,25 +58,29 @@ class Extensions:
         """Whether each extension waits for its next event: before that, nothing is invoked."""
         return all(extension.poller is not None for extension in self._by_identifier.values())
 
-    def register(self, name: str, events: object) -> Extension | Refusal:
-        """Take a registration; ``events`` is what the request's JSON has under that name."""
+    def register(self, name: str, events: object) -> Extension:
+        """Take a registration; ``events`` is what the request's JSON has under that name.
+
+        Raises: Refused.
+        """
         if not name:
-            return _refused("InvalidExtensionName", "Empty extension name")
+            raise _refused("InvalidExtensionName", "Empty extension name")
         if not isinstance(events, list) or not all(isinstance(event, str) for event in events):
-            return Refusal(403, "InvalidRequestFormat", "expected events to be a list of strings")
+            message = "expected events to be a list of strings"
+            raise Refused(Refusal(403, "InvalidRequestFormat", message))
         external = name in self._external
         allowed = {"INVOKE"} if self._invoke_events else set()
         if external:
             allowed = allowed | {"SHUTDOWN"}
         for event in events:
             if event not in allowed:
-                return _refused("InvalidEventType", self._reason(event))
+                raise _refused("InvalidEventType", self._reason(event))
         if not self.open:
-            return _refused("RegistrationClosed", "Extension registration closed already")
+            raise _refused("RegistrationClosed", "Extension registration closed already")
         if any(extension.name == name for extension in self._by_identifier.values()):
-            return _refused("InvalidExtensionState", "Extension with this name already registered")
+            raise _refused("InvalidExtensionState", "Extension with this name already registered")
         if len(self._by_identifier) >= LIMIT:
-            return _refused("TooManyExtensions", f"Extension limit ({LIMIT}) reached")
+            raise _refused("TooManyExtensions", f"Extension limit ({LIMIT}) reached")
         extension = Extension(name, frozenset(events), external=external)
         self._by_identifier[extension.identifier] = extension
         return extension
@@ -88,19 +92,23 @@ class Extensions:
             return "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"
         return f"{event}: ErrorInvalidEventType"
 
-    def find(self, identifier: str) -> Extension | Refusal:
-        """Return the extension that a request's ``Lambda-Extension-Identifier`` names."""
+    def find(self, identifier: str) -> Extension:
+        """Return the extension that a request's ``Lambda-Extension-Identifier`` names.
+
+        Raises: Refused.
+        """
         if not identifier:
-            return _refused(
+            raise _refused(
                 "MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"
             )
         try:
             uuid.UUID(identifier)
         except ValueError:
-            return _refused("InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
+            message = "Invalid Lambda-Extension-Identifier"
+            raise _refused("InvalidExtensionIdentifier", message) from None
         extension = self._by_identifier.get(identifier)
         if extension is None:
-            return _refused("UnknownExtensionIdentifier", f"Unknown extension {identifier}")
+            raise _refused("UnknownExtensionIdentifier", f"Unknown extension {identifier}")
         return extension
 
     def poll(self, extension: Extension, poller: Hashable) -> dict[str, Any] | None:
@@ -130,5 +138,5 @@ class Extensions:
         return pollers
 
 
-def _refused(error_type: str, message: str) -> Refusal:
-    return Refusal(403, f"Extension.{error_type}", message)
+def _refused(error_type: str, message: str) -> Refused:
+    return Refused(Refusal(403, f"Extension.{error_type}", message))

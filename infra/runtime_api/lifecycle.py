@@ -26,9 +26,10 @@ _TURNS_TO_SEND: Final = 3  # of the loop: the endpoint wakes up, writes, and the
 
 
 class LifeCycle:
-    """Keeps the runtime of one environment; without a command, somebody else starts it.
+    """Keeps the runtime of one environment, as its ``Keeper``.
 
-    ``cut_off`` resets the connections of a runtime that is replaced.
+    Without a command, somebody else starts it. ``cut_off`` resets the connections of a runtime that
+    is replaced.
     """
 
     def __init__(self, environment: Environment, cut_off: Callable[[], None]) -> None:
@@ -106,7 +107,6 @@ class LifeCycle:
         self._replace()
 
     def needed(self, running: Running) -> None:
-        """An invocation waits for the runtime."""
         self._thaw()
         if self._runtime is None:
             self._start()
@@ -114,16 +114,13 @@ class LifeCycle:
             self._environment.begin_clock(running)
 
     def initialised(self) -> None:
-        """The runtime has asked for its first event, and all extensions for theirs."""
         self._stop_init_clock()
         self._init_took_too_long = False
 
     def init_failed(self) -> None:
-        """The runtime has reported that it could not initialise, and ends by itself."""
-        self._stop_init_clock()
+        self._stop_init_clock()  # it ends by itself
 
     def timed_out(self) -> None:
-        """An invocation has reached its deadline, and the runtime is to be replaced."""
         self._replace()
 
     def _replace(self) -> None:

@@ -1,7 +1,7 @@
 """What a runtime may do when, as state machines without any I/O.
 
 ``OneAtATime`` is a runtime of a classic function, ``ManyAtOnce`` one on Managed Instances. Pollers
-are whatever the caller tells them apart by. A call that is not allowed gets a ``Refusal``.
+are whatever the caller tells them apart by. A call that is not allowed raises ``Refused``.
 Source: "Using the Lambda runtime API", "Building custom runtimes for Lambda Managed Instances".
 """
 
@@ -15,7 +15,7 @@ from penstock.infra.runtime_api.refusals import (
     INVALID_REQUEST_ID,
     INVOKE_TIMEOUT,
     TOO_MANY_POLLERS,
-    Refusal,
+    Refused,
     wrong_state,
 )
 
@@ -46,6 +46,7 @@ ERROR: Final = "/invocation/{id}/error"
 INIT_ERROR: Final = "/init/error"
 RESTORE_NEXT: Final = "/restore/next"
 RESTORE_ERROR: Final = "/restore/error"
+RESTORED: Final = "restored"
 
 TRANSITIONS: Final[dict[tuple[str, str], State]] = {
     (State.STARTED, NEXT): State.READY,
@@ -58,6 +59,7 @@ TRANSITIONS: Final[dict[tuple[str, str], State]] = {
     (State.STARTED, INIT_ERROR): State.INIT_FAILED,
     (State.RESTORING, INIT_ERROR): State.RESTORE_FAILED,
     (State.STARTED, RESTORE_NEXT): State.RESTORE_READY,
+    (State.RESTORE_READY, RESTORED): State.RESTORING,
     (State.RESTORING, RESTORE_ERROR): State.RESTORE_FAILED,
 }
 _WANTED: Final = {
@@ -67,6 +69,7 @@ _WANTED: Final = {
     INIT_ERROR: State.INIT_FAILED,
     RESTORE_NEXT: State.READY,
     RESTORE_ERROR: State.RESTORE_FAILED,
+    RESTORED: State.RESTORING,
 }
 
 
@@ -77,17 +80,23 @@ class Machine(Protocol):
     def free_pollers(self) -> int:
         """How many invocations could be delivered right now."""
 
-    def poll(self, poller: Hashable) -> Invocation | Refusal | None:
-        """Return the event that a request for one gets at once; None if it has to wait."""
+    def poll(self, poller: Hashable) -> Invocation | None:
+        """Return the event that a request for one gets at once; None if it has to wait.
+
+        Raises: Refused.
+        """
 
     def forget(self, poller: Hashable) -> None:
         """Take back a request for an event: its connection is gone."""
 
-    def deliver(self, invocation: Invocation) -> Hashable | None:
-        """Give an invocation to a waiting poller, and return which; None if none waits."""
+    def deliver(self, invocation: Invocation) -> Hashable:
+        """Give an invocation to a waiting poller, which there has to be, and return which."""
 
-    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation | Refusal:
-        """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about."""
+    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation:
+        """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about.
+
+        Raises: Refused.
+        """
 
     def sent(self, invocation: Invocation) -> None:
         """Take note that the post about an invocation is complete."""
@@ -95,17 +104,11 @@ class Machine(Protocol):
     def expire(self, invocation: Invocation) -> None:
         """Take note that an invocation has reached its deadline."""
 
-    def init_failed(self) -> Refusal | None:
-        """Take a report that the initialisation failed."""
+    def step(self, step: str) -> None:
+        """Take a step that is about no invocation: a failed initialisation, or a restore.
 
-    def restore_poll(self) -> Refusal | None:
-        """Take the request that waits for the restored snapshot."""
-
-    def restored(self) -> None:
-        """Take note that the snapshot has been restored."""
-
-    def restore_failed(self) -> Refusal | None:
-        """Take a report that the work after a restore failed."""
+        Raises: Refused.
+        """
 
 
 def _stale(invocation: Invocation, invocation_id: str) -> bool:
@@ -113,7 +116,12 @@ def _stale(invocation: Invocation, invocation_id: str) -> bool:
 
 
 class OneAtATime:
-    """A runtime that has one invocation at a time: ``TRANSITIONS`` is the whole of it."""
+    """A runtime that has one invocation at a time: calls are allowed as ``TRANSITIONS`` says.
+
+    One that asks for an event again before it has answered gets the same event again. Of several
+    requests for an event the last gets it, whose connection is surely alive. At a deadline the
+    whole runtime is replaced, and this machine with it.
+    """
 
     def __init__(self) -> None:
         self.state = State.STARTED
@@ -122,80 +130,53 @@ class OneAtATime:
 
     @property
     def free_pollers(self) -> int:
-        """How many invocations could be delivered right now: none or one."""
         return min(1, len(self._pollers))
 
-    def _step(self, step: str) -> Refusal | None:
+    def step(self, step: str) -> None:
         state = TRANSITIONS.get((self.state, step))
         if state is None:
-            return wrong_state(self.state, _WANTED[step])
+            raise Refused(wrong_state(self.state, _WANTED[step]))
         self.state = state
-        return None
 
-    def poll(self, poller: Hashable) -> Invocation | Refusal | None:
-        """Return the event that a request for one gets at once; None if it has to wait.
-
-        A runtime that asks again before it has answered gets the same event again.
-        """
-        if refusal := self._step(NEXT):
-            return refusal
+    def poll(self, poller: Hashable) -> Invocation | None:
+        self.step(NEXT)
         if self.state is State.RUNNING:
             return self._current
         self._pollers.append(poller)
         return None
 
     def forget(self, poller: Hashable) -> None:
-        """Take back a request for an event: its connection is gone."""
         if poller in self._pollers:
             self._pollers.remove(poller)
 
-    def deliver(self, invocation: Invocation) -> Hashable | None:
-        """Give an invocation to the poller that asked last, and return which; None if none waits.
-
-        Of several requests for an event the last is the one whose connection is surely alive.
-        """
-        if not self._pollers:
-            return None
-        poller = self._pollers.pop()
+    def deliver(self, invocation: Invocation) -> Hashable:
         self.state = State.RUNNING
         self._current = invocation
-        return poller
+        return self._pollers.pop()
 
-    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation | Refusal:
-        """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about."""
+    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation:
         current = self._current
         if current is None or request_id != current.request_id:
-            return INVALID_REQUEST_ID
+            raise Refused(INVALID_REQUEST_ID)
         if _stale(current, invocation_id):
-            return INVOKE_TIMEOUT
-        return self._step(step) or current
+            raise Refused(INVOKE_TIMEOUT)
+        self.step(step)
+        return current
 
     def sent(self, invocation: Invocation) -> None:
-        """Take note that the post about an invocation is complete."""
         self.state = State.SENT
 
     def expire(self, invocation: Invocation) -> None:
-        """Nothing: at the deadline the whole runtime is replaced, and this machine with it."""
-
-    def init_failed(self) -> Refusal | None:
-        """Take a report that the initialisation, or the work after a restore, failed."""
-        return self._step(INIT_ERROR)
-
-    def restore_poll(self) -> Refusal | None:
-        """Take the request that waits for the restored snapshot."""
-        return self._step(RESTORE_NEXT)
-
-    def restored(self) -> None:
-        """Take note that the snapshot has been restored."""
-        self.state = State.RESTORING
-
-    def restore_failed(self) -> Refusal | None:
-        """Take a report that the work after a restore failed."""
-        return self._step(RESTORE_ERROR)
+        pass
 
 
 class ManyAtOnce:
-    """A runtime with several slots; each request for an event offers one of them."""
+    """A runtime with several slots; each request for an event offers one of them.
+
+    The one that has waited longest gets the next event. The first post about an invocation that has
+    timed out is told so; the next is not known. Of its processes the first may report that it could
+    not initialise. There are no snapshots.
+    """
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -203,74 +184,49 @@ class ManyAtOnce:
         self._running: dict[str, Invocation] = {}
         self._posting: set[str] = set()
         self._timed_out: set[str] = set()
-        self._failed = False
+        self._state = State.STARTED
 
     @property
     def free_pollers(self) -> int:
-        """How many invocations could be delivered right now."""
         return len(self._pollers)
 
-    def poll(self, poller: Hashable) -> Invocation | Refusal | None:
-        """Return a refusal if as many requests wait already as there are slots; else None."""
+    def step(self, step: str) -> None:
+        if step != INIT_ERROR or self._state is State.INIT_FAILED:
+            raise Refused(wrong_state(self._state, _WANTED[step]))
+        self._state = State.INIT_FAILED
+
+    def poll(self, poller: Hashable) -> Invocation | None:
         if len(self._pollers) >= self._slots:
-            return TOO_MANY_POLLERS
+            raise Refused(TOO_MANY_POLLERS)
         self._pollers.append(poller)
         return None
 
     def forget(self, poller: Hashable) -> None:
-        """Take back a request for an event: its connection is gone."""
         if poller in self._pollers:
             self._pollers.remove(poller)
 
-    def deliver(self, invocation: Invocation) -> Hashable | None:
-        """Give an invocation to the longest waiting poller, and return which; None if none."""
-        if not self._pollers:
-            return None
+    def deliver(self, invocation: Invocation) -> Hashable:
         self._running[invocation.request_id] = invocation
         return self._pollers.popleft()
 
-    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation | Refusal:
-        """Return the invocation that a post (``RESPONSE`` or ``ERROR``) is about.
-
-        The first post about an invocation that has timed out is told so, the next is not known.
-        """
+    def begin(self, step: str, request_id: str, invocation_id: str) -> Invocation:
         invocation = self._running.get(request_id)
         if invocation is None:
             if request_id in self._timed_out:
                 self._timed_out.discard(request_id)
-                return INVOKE_TIMEOUT
-            return INVALID_REQUEST_ID
+                raise Refused(INVOKE_TIMEOUT)
+            raise Refused(INVALID_REQUEST_ID)
         if _stale(invocation, invocation_id):
-            return INVOKE_TIMEOUT
+            raise Refused(INVOKE_TIMEOUT)
         if request_id in self._posting:
-            return INVALID_REQUEST_ID
+            raise Refused(INVALID_REQUEST_ID)
         self._posting.add(request_id)
         return invocation
 
     def sent(self, invocation: Invocation) -> None:
-        """Take note that the post about an invocation is complete."""
         self._running.pop(invocation.request_id, None)
         self._posting.discard(invocation.request_id)
 
     def expire(self, invocation: Invocation) -> None:
-        """Take note that an invocation has reached its deadline: its answer will be too late."""
         self.sent(invocation)
         self._timed_out.add(invocation.request_id)
-
-    def init_failed(self) -> Refusal | None:
-        """Take the first report that the initialisation failed; those of others are refused."""
-        if self._failed:
-            return wrong_state(State.INIT_FAILED, State.INIT_FAILED)
-        self._failed = True
-        return None
-
-    def restore_poll(self) -> Refusal:
-        """Refuse: there are no snapshots here."""
-        return wrong_state(State.STARTED, State.RESTORE_READY)
-
-    def restored(self) -> None:
-        """Nothing: there are no snapshots here."""
-
-    def restore_failed(self) -> Refusal:
-        """Refuse: there are no snapshots here."""
-        return wrong_state(State.STARTED, State.RESTORE_FAILED)

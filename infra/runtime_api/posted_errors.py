@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from penstock.infra.runtime_api.invocation import FunctionError
-from penstock.infra.runtime_api.refusals import TRUNCATED, known_error_type
+from penstock.infra.runtime_api.refusals import known_error_type
 
 if TYPE_CHECKING:
     from penstock.infra.runtime_api.request import Request
@@ -61,4 +61,5 @@ def trailer_error(request: Request) -> FunctionError | None:
 
 def truncated() -> FunctionError:
     """Return the failure of an answer that ended before its time."""
-    return FunctionError.of_platform("Runtime.TruncatedResponse", TRUNCATED.message)
+    message = "HTTP request detected as truncated"
+    return FunctionError.of_platform("Runtime.TruncatedResponse", message)

@@ -30,9 +30,16 @@ class Refusal:
         return {"errorMessage": self.message, "errorType": self.error_type}
 
 
+class Refused(Exception):
+    """A call of the Runtime API that is not allowed: it is answered with the ``refusal``."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.status} {refusal.error_type}: {refusal.message}")
+        self.refusal = refusal
+
+
 INVALID_REQUEST_ID: Final = Refusal(400, "InvalidRequestID", "Invalid request ID")
 INVALID_MODE: Final = Refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")
-TRUNCATED: Final = Refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 INVOKE_TIMEOUT: Final = Refusal(410, "InvokeTimeout", "Invoke timeout")
 TOO_LARGE: Final = Refusal(
     413,

@@ -84,6 +84,6 @@ class Request:
         async for piece in self.chunks():
             size += len(piece)
             if limit_bytes is not None and size > limit_bytes:
-                raise BodyTooLarge(f"expected at most {limit_bytes} bytes of body")
+                raise BodyTooLarge(f"expected at most {limit_bytes} bytes of body, got more")
             pieces.append(piece)
         return b"".join(pieces)

@@ -224,6 +224,20 @@ class TestSizes:
             await wire.send("POST", response("any"), b"", headers)
             assert refusal(await wire.read_reply()) == WRONG_ID
 
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("POST", f"{RUNTIME}/init/error"),
+            ("POST", "/2020-01-01/extension/register"),
+            ("PUT", "/2022-07-01/telemetry"),
+        ],
+    )
+    async def test_reports_are_shorter_than_answers(self, method: str, path: str) -> None:
+        async with LocalRuntimeAPI() as api, Wire(api.address) as wire:
+            reply = await wire.request(method, path, b"x" * (1024 * 1024 + 1))
+            assert refusal(reply) == (413, "RequestEntityTooLarge")
+            assert "at most 1048576 bytes" in reply.json()["errorMessage"]
+
     async def test_expect_100_continue_is_honoured(self) -> None:
         async with running() as (_, wire, pending):
             headers = {"Content-Length": "1", "Expect": "100-continue"}

@@ -1,8 +1,8 @@
-"""Answers that several endpoints give."""
+"""What the endpoints at the Runtime API's address have in common."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -10,17 +10,21 @@ if TYPE_CHECKING:
 
     from penstock.infra.runtime_api.connection import Connection
     from penstock.infra.runtime_api.environment import Environment
-    from penstock.infra.runtime_api.refusals import Refusal
     from penstock.infra.runtime_api.request import Request
 
-    Endpoint = Callable[[Request, Connection], Awaitable[None]]
-    Routes = dict[str, tuple[str, str, Endpoint]]
-    """Method, name for faults, and endpoint, by path."""
+    Routes = dict[str, "Route"]
+    """Endpoints by path."""
 
 
-async def refuse(connection: Connection, refusal: Refusal) -> None:
-    """Say no. Raises: ConnectionGone."""
-    await connection.answer_json(refusal.status, refusal.body)
+class Route(NamedTuple):
+    """One endpoint: its method, its place as faults name it, and what answers.
+
+    ``answer`` raises Refused or BodyTooLarge for what it does not take, and ConnectionGone.
+    """
+
+    method: str
+    place: str
+    answer: Callable[[Request, Connection], Awaitable[None]]
 
 
 async def accept(connection: Connection) -> None:
