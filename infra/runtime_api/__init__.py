@@ -12,8 +12,9 @@ except ModuleNotFoundError as error:
 
 from penstock.infra.runtime_api.faults import Close, Hold, Injection, Raw, Reset, Status
 from penstock.infra.runtime_api.invocation import FunctionError, Invocation
-from penstock.infra.runtime_api.local import FunctionFailed, LocalRuntimeAPI, Pending
+from penstock.infra.runtime_api.local import LocalRuntimeAPI
 from penstock.infra.runtime_api.log import FunctionLog, LogRecord
+from penstock.infra.runtime_api.pending import FunctionFailed, Pending
 from penstock.infra.runtime_api.threaded import ThreadedRuntimeAPI
 
 __all__ = [

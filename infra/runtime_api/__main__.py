@@ -31,9 +31,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--invoke-mode", choices=("buffered", "response_stream"), default="buffered"
     )
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--env", action="append", default=[], type=_variable, metavar="NAME=VALUE")
     parser.add_argument("--quiet", action="store_true", help="do not print the function's log")
     return parser
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -49,7 +56,7 @@ async def _serve(options: argparse.Namespace) -> None:
         concurrency=options.concurrency,
         refuse_when_busy=False if options.wait_when_busy else None,
         invoke_mode=options.invoke_mode,
-        environ=dict(pair.split("=", 1) for pair in options.env),
+        environ=dict(options.env),
         echo_log=not options.quiet,
     ) as api:
         addresses = {

@@ -18,25 +18,21 @@ class Answer:
     """A pipe for one answer, with backpressure: the writer waits for a reader that is behind.
 
     A reader that stops reading for good (``abandon``) does not stop the runtime, as on Lambda: the
-    rest is thrown away. ``begun`` is set with the content type; ``error`` when it has ended.
+    rest is thrown away. ``content_type`` and ``is_streamed`` are there once it has ``begun``,
+    ``error`` once it ``has_ended``.
     """
 
     def __init__(self) -> None:
         self.content_type = ""
         self.is_streamed = False
+        self.has_ended = False
         self.error: FunctionError | None = None
         self._pieces: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._abandoned = False
-        self._has_ended = False
         self._begun = asyncio.Event()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the outcome is known."""
-        return self._has_ended
 
     def begin(self, content_type: str, *, streamed: bool) -> None:
         """Tell the reader what is coming."""
@@ -66,7 +62,7 @@ class Answer:
         if not self.has_ended:
             self.error = error
             self._begun.set()
-            self._has_ended = True
+            self.has_ended = True
             self._changed.set()
             self._room.set()
 

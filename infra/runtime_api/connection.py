@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from penstock.infra.runtime_api.request import Headers
 
 _READ_AHEAD_BYTES: Final = 256 * 1024
-_WRITE_AHEAD_BYTES: Final = 64 * 1024 + 1024
-_HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024
+_WRITE_AHEAD_BYTES: Final = 64 * 1024 + 1024  # a piece of a stream, and its head
+_HEAD_LIMIT_BYTES: Final = 2 * 1024 * 1024  # trailers carry an error as base64
+# These three are those of Go's net/http, which AWS's emulator is served by.
 _DISCARD_LIMIT_BYTES: Final = 256 * 1024
 _LENGTH_KNOWN_BYTES: Final = 2048
 _LINGER_S: Final = 0.5
-_RESET: Final = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on, for no time at all
 
 
 class Connection(asyncio.Protocol):

@@ -115,8 +115,10 @@ class Injection:
     @property
     def trap(self) -> Trap | None:
         """What waits for the body's bytes, if the fault is to come in the middle of it."""
-        after = getattr(self.fault, "after_bytes", 0)
-        return Trap(self, after) if after else None
+        match self.fault:
+            case Reset(after) | Close(after) | Hold(after) if after:
+                return Trap(self, after)
+        return None
 
 
 class FaultAnswered(Exception):

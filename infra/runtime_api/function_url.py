@@ -84,7 +84,7 @@ async def _buffered(running: Running, request: Request, connection: Connection) 
         await _fail(connection, 502, "Internal Server Error")
         return
     try:
-        status, headers, body = read_answer(payload)
+        status, headers, body = _read_answer(payload)
         headers = [pair for pair in headers if pair[0].lower() != "content-length"]
         bodiless = request.method == "HEAD" or status in _BODILESS
         length = [] if bodiless else [("content-length", str(len(body)))]
@@ -97,7 +97,7 @@ async def _buffered(running: Running, request: Request, connection: Connection) 
     await connection.end()
 
 
-def read_answer(payload: bytes) -> tuple[int, Headers, bytes]:
+def _read_answer(payload: bytes) -> tuple[int, Headers, bytes]:
     """Return status, headers and body of what a function answered.
 
     Raises: ValueError if it is no answer. What has no ``statusCode`` is a JSON body itself.

@@ -16,7 +16,7 @@ class FunctionError:
     """Why an invocation failed.
 
     Shapes: ``error_type`` as Lambda keeps it, such as ``Runtime.ExitError``; ``body`` is the JSON
-    that the caller gets. ``type_in_body`` and ``message`` are what that says, where it says so.
+    that the caller gets.
     """
 
     error_type: str

@@ -32,7 +32,8 @@ ASYNC_EVENT_LIMIT_BYTES: Final = 1024 * 1024
 
 _BUFFERED = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 _STREAMING = re.compile(r"/2021-11-15/functions/[^/]+/response-streaming-invocations")
-_TYPES = frozenset({"RequestResponse", "Event", "DryRun"})
+_STREAMED_TYPES = ("RequestResponse", "DryRun")
+_TYPES = (*_STREAMED_TYPES, "Event")
 _VERSION = ("X-Amz-Executed-Version", "$LATEST")
 
 
@@ -54,19 +55,23 @@ class InvokeEndpoints:
 
     async def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request. Raises: ConnectionGone."""
+        try:
+            await self._invoke(request, connection)
+        except _Rejected as rejected:
+            body = {"Type": "User", "message": str(rejected)}
+            headers = [("X-Amzn-ErrorType", rejected.error_type)]
+            await connection.answer_json(rejected.status, body, headers)
+
+    async def _invoke(self, request: Request, connection: Connection) -> None:
         streaming = _STREAMING.fullmatch(request.path) is not None
         if not streaming and not _BUFFERED.fullmatch(request.path):
-            await _reject(connection, _Rejected(404, "ResourceNotFoundException", "unknown path"))
-            return
+            message = f"expected the path of Invoke or InvokeWithResponseStream, got {request.path}"
+            raise _Rejected(404, "ResourceNotFoundException", message)
         if request.method != "POST":
             await connection.answer(405, b"", [("Allow", "POST")])
             return
         kind = request.header("x-amz-invocation-type", "RequestResponse")
-        try:
-            call = await self._read_call(request, kind, streaming=streaming)
-        except _Rejected as rejected:
-            await _reject(connection, rejected)
-            return
+        call = await self._read_call(request, kind, streaming=streaming)
         if kind == "DryRun":
             await connection.answer(204, b"", [_VERSION])
         elif kind == "Event":
@@ -80,8 +85,10 @@ class InvokeEndpoints:
             await self._answer(self._environment.submit(call), request, connection)
 
     async def _read_call(self, request: Request, kind: str, *, streaming: bool) -> Call:
-        if kind not in _TYPES or (streaming and kind == "Event"):
-            raise _Rejected(400, "InvalidParameterValueException", f"unknown type {kind}")
+        allowed = _STREAMED_TYPES if streaming else _TYPES
+        if kind not in allowed:
+            message = f"expected X-Amz-Invocation-Type {' or '.join(allowed)}, got {kind}"
+            raise _Rejected(400, "InvalidParameterValueException", message)
         limit = ASYNC_EVENT_LIMIT_BYTES if kind == "Event" else EVENT_LIMIT_BYTES
         try:
             payload = await request.body(limit)
@@ -99,7 +106,7 @@ class InvokeEndpoints:
             client_context=_client_context(request.header("x-amz-client-context")),
             cognito_identity=_cognito_identity(request.header("x-amz-cognito-identity")),
             tenant_id=request.header("x-amz-tenant-id"),
-            trace_id=request.header("x-amzn-trace-id") or new_trace_id(),
+            trace_id=request.header("x-amzn-trace-id") or _new_trace_id(),
             timeout_s=self._environment.settings.timeout_s,
         )
 
@@ -112,9 +119,7 @@ class InvokeEndpoints:
         content_type = answer.content_type or "application/json"
         if answer.error is not None:
             if answer.error.error_type == "Runtime.Unavailable":
-                rejected = _Rejected(429, "TooManyRequestsException", "Rate Exceeded.")
-                await _reject(connection, rejected)
-                return
+                raise _Rejected(429, "TooManyRequestsException", "Rate Exceeded.")
             headers.append(("X-Amz-Function-Error", "Unhandled"))
             payload, content_type = answer.error.body, answer.error.content_type
         await connection.answer(200, payload, [("Content-Type", content_type), *headers])
@@ -155,11 +160,6 @@ def _identity(call: Call) -> Headers:
     return [("X-Amzn-RequestId", call.request_id), ("X-Amzn-Trace-Id", call.trace_id)]
 
 
-async def _reject(connection: Connection, rejected: _Rejected) -> None:
-    body = {"Type": "User", "message": str(rejected)}
-    await connection.answer_json(rejected.status, body, [("X-Amzn-ErrorType", rejected.error_type)])
-
-
 def _client_context(encoded: str) -> str:
     try:
         context = base64.b64decode(encoded, validate=True).decode()
@@ -185,7 +185,7 @@ def _cognito_identity(text: str) -> dict[str, Any]:
     }
 
 
-def new_trace_id() -> str:
+def _new_trace_id() -> str:
     """Return an X-Ray header for a request that brought none, not sampled."""
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

@@ -31,9 +31,8 @@ class Prelude:
 class PreludeParser:
     """Takes a stream apart as it comes in; ``prelude`` is there once it is complete."""
 
-    def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self) -> None:
         self.prelude: Prelude | None = None
-        self._limit_bytes = limit_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> bytes:
@@ -46,10 +45,10 @@ class PreludeParser:
         start = max(0, len(self._buffer) - len(DELIMITER) + 1)
         self._buffer += data
         end = self._buffer.find(DELIMITER, start)
-        if end < 0 or end + len(DELIMITER) > self._limit_bytes:
-            if len(self._buffer) >= self._limit_bytes:
+        if end < 0 or end + len(DELIMITER) > LIMIT_BYTES:
+            if len(self._buffer) >= LIMIT_BYTES:
                 raise MalformedPrelude(
-                    f"expected eight NUL bytes within the first {self._limit_bytes} bytes, got none"
+                    f"expected eight NUL bytes within the first {LIMIT_BYTES} bytes, got none"
                 )
             return b""
         self.prelude = _read(bytes(self._buffer[:end]))

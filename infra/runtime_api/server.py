@@ -23,14 +23,14 @@ class Server:
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self.port = 0
 
-    async def start(self, port: int = 0) -> None:
-        """Listen: on this port, else on the one of the last time, else on a free one.
+    async def start(self) -> None:
+        """Listen on the port of the last time, at first on a free one.
 
         Raises: OSError.
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._begin), HOST, port or self.port, backlog=1024
+            lambda: Connection(self._begin), HOST, self.port, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

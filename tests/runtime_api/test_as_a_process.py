@@ -54,3 +54,13 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     assert "--concurrency" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("variable", ["TEA", "=green"])
+def test_a_variable_has_a_name_and_a_value(
+    capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--env", variable])
+    assert stop.value.code == 2
+    assert f"expected NAME=VALUE, got {variable!r}" in capsys.readouterr().err
