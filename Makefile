@@ -13,12 +13,6 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/stamp
 RUN := @$(PY)
 
-# Only what has Python files: mypy refuses a folder without.
-with-python = $(foreach folder,$(1),$(if $(shell find $(folder) -name '*.py' -print -quit 2>/dev/null),$(folder)))
-PACKAGES := $(call with-python,adapter handler infra)
-OTHERS := $(call with-python,tests benchmarks scripts)
-EXAMPLES := $(call with-python,examples)
-
 # A process for each core; a file's tests stay together, as they share what is slow to start.
 PARALLEL := -n auto --dist loadfile
 
@@ -80,8 +74,8 @@ check: $(STAMP)
 	@echo "==> formatting"
 	$(RUN) -m ruff format --quiet --check .
 	@echo "==> types"
-	$(RUN) -m mypy $(foreach package,$(PACKAGES),-p penstock.$(package))
-	$(RUN) -m mypy $(OTHERS) $(EXAMPLES)
+	$(RUN) -m mypy -p penstock.adapter -p penstock.handler -p penstock.infra
+	$(RUN) -m mypy tests benchmarks scripts examples
 
 format: $(STAMP)
 	$(RUN) -m ruff check --quiet --fix-only .

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import managed_runtime
+from commands import run
 from fetch_emulator import fetch_emulator
 
 PLAIN_CHANGES = (
@@ -85,7 +85,7 @@ def make_image(cache: Path, runtime: Path) -> Path:
             make_files(root, suite, runtime)
             unfinished = Path(folder) / archive.name
             everything = ["--exclude=./dev/*", "--exclude=./proc/*", "--directory", str(root), "."]
-            subprocess.run(["tar", "--create", "--file", unfinished, *everything], check=True)
+            run(["tar", "--create", "--file", str(unfinished), *everything])
             unfinished.replace(archive)
     return archive
 
@@ -93,10 +93,7 @@ def make_image(cache: Path, runtime: Path) -> Path:
 def make_files(root: Path, suite: str, runtime: Path) -> None:
     """Fill a folder with the image's files."""
     packages = "python3,python3-pip,ca-certificates"
-    command = ["debootstrap", "--variant=minbase", f"--include={packages}"]
-    done = subprocess.run([*command, suite, str(root)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{done.stdout}{done.stderr}debootstrap failed (exit status {done.returncode})")
+    run(["debootstrap", "--variant=minbase", f"--include={packages}", suite, str(root)])
     for name in NOT_NEEDED:
         shutil.rmtree(root / name)
     for folder in ("opt", "var/lang/bin", "var/task"):

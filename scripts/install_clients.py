@@ -6,10 +6,10 @@ the rights, it says what to install by hand.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
+
+import debian
 
 CLIENTS = ("chromium", "curl")
 
@@ -19,23 +19,11 @@ def main() -> int:
     missing = [name for name in CLIENTS if shutil.which(name) is None]
     if not missing:
         return 0
-    apt_get = shutil.which("apt-get")
-    if apt_get is None or os.geteuid() != 0:
+    if not debian.can_install():
         print(f"the tests with real clients need {' and '.join(missing)} on PATH", file=sys.stderr)
         print(f"on Debian: sudo apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
-    print(f"==> installing {', '.join(missing)}", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["update", "-qq"],
-        ["install", "-y", "-qq", "--no-install-recommends", *missing],
-    ):
-        done = subprocess.run(
-            [apt_get, *command], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            print(f"{done.stdout}{done.stderr}", file=sys.stderr)
-            return 1
+    debian.install(missing)
     return 0
 
 

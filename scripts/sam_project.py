@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import base_image
 import managed_runtime
+from commands import run
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -61,7 +61,7 @@ def build_wheel() -> None:
         shutil.rmtree(outdated, ignore_errors=True)
     WHEELS.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    run([*command, "--wheel-dir", str(WHEELS), str(ROOT)], dict(os.environ))
+    run([*command, "--wheel-dir", str(WHEELS), str(ROOT)])
     (wheel,) = WHEELS.glob("*.whl")
     CONSTRAINTS.write_text(f"penstock @ {wheel.as_uri()}\n")
 
@@ -70,13 +70,14 @@ def collect_packages() -> None:
     """Fetch the wheels of what the example needs, and of penstock take this checkout's."""
     shutil.rmtree(PACKAGES, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(PACKAGES)]
-    run([*command, "--requirement", str(EXAMPLE / "requirements.txt")], environment())
+    requirements = ["--requirement", str(EXAMPLE / "requirements.txt")]
+    run([*command, *requirements], environment=environment())
 
 
 def build_functions() -> None:
     """Let ``sam build`` make the template's functions."""
     command = sam("build", "--template", str(TEMPLATE), "--build-dir", str(BUILD), *parameters())
-    run(command, environment())
+    run(command, ROOT, environment=environment())
 
 
 def read_template(file: Path) -> dict[str, Any]:
@@ -94,16 +95,6 @@ def settings_of(template: dict[str, Any], function: str) -> tuple[str, dict[str,
     environments = [settings.get("Environment", {"Variables": {}}) for settings in (shared, own)]
     variables = environments[0]["Variables"] | environments[1]["Variables"]
     return own.get("Handler", shared["Handler"]), variables
-
-
-def run(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command; its output matters only if it fails."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        name = " ".join(command)
-        sys.exit(f"{done.stdout}{done.stderr}{name} failed (exit status {done.returncode})")
 
 
 def main() -> None:

@@ -8,12 +8,13 @@ have other names than its packages.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import NoReturn
+
+import debian
+from commands import run
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("adapter", "handler", "infra")
@@ -24,17 +25,26 @@ def main() -> None:
     """Create or update the environment; the stamp file in it says when that was done last."""
     folder, group = ROOT / sys.argv[1], sys.argv[2]
     if sys.version_info < MINIMUM:
-        stop(f"penstock needs Python 3.11 or newer, and {sys.executable} is {version()}.")
+        sys.exit(f"penstock needs Python 3.11 or newer, and {sys.executable} is {version()}.")
     print(f"==> setting up {folder.name} (Python {version()})", flush=True)
     python = folder / "bin" / "python"
     if not works(python):
         ensure_pip_can_be_installed()
         venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
-    run([*pip, "--upgrade", "pip>=25.1"])
-    run([*pip, "--group", group, "--editable", "."])
+    run([*pip, "--upgrade", "pip>=25.1"], ROOT)
+    run([*pip, "--group", group, "--editable", "."], ROOT)
     link_packages()
     (folder / "stamp").touch()
+
+
+def set_up_with(python: Path, name: str, group: str) -> bool:
+    """Let another Python make an environment, unless there is a new one; whether it is there."""
+    stamp, sources = ROOT / name / "stamp", (ROOT / "pyproject.toml", Path(__file__))
+    newest = max(source.stat().st_mtime for source in sources)
+    if stamp.exists() and stamp.stat().st_mtime >= newest:
+        return True
+    return subprocess.run([python, __file__, name, group], check=False).returncode == 0
 
 
 def version() -> str:
@@ -58,19 +68,12 @@ def ensure_pip_can_be_installed() -> None:
     if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
         return
     package = "python{}.{}-venv".format(*sys.version_info[:2])
-    apt_get = shutil.which("apt-get")
-    if apt_get is None or os.geteuid() != 0:
-        stop(
+    if not debian.can_install():
+        sys.exit(
             f"{sys.executable} cannot make virtual environments: it has no ensurepip.\n"
             f"On Debian and Ubuntu: sudo apt-get install {package}"
         )
-    print(f"==> installing {package}", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["update", "-qq"],
-        ["install", "-y", "-qq", "--no-install-recommends", package],
-    ):
-        run([apt_get, *command], environment)
+    debian.install([package])
 
 
 def link_packages() -> None:
@@ -80,21 +83,6 @@ def link_packages() -> None:
         link = links / name
         if not link.is_symlink():
             link.symlink_to(Path("..", "..", name), target_is_directory=True)
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run a command; its output matters only if it fails."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        name = " ".join(command)
-        stop(f"{done.stdout}{done.stderr}{name} failed (exit status {done.returncode})")
-
-
-def stop(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    sys.exit(1)
 
 
 if __name__ == "__main__":

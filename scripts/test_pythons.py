@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from setup_venv import set_up_with
+
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
@@ -47,12 +49,8 @@ def find(version: str) -> Path | None:
 def test(version: str, python: Path) -> bool:
     """Return whether the tests pass, those with AWS's client and emulator included."""
     folder = f".venv-{version}"
-    stamp, sources = ROOT / folder / "stamp", ("pyproject.toml", "scripts/setup_venv.py")
-    newest = max((ROOT / source).stat().st_mtime for source in sources)
-    if not stamp.exists() or stamp.stat().st_mtime < newest:
-        setup = [str(python), "scripts/setup_venv.py", folder, "test"]
-        if subprocess.run(setup, cwd=ROOT, check=False).returncode:
-            return False
+    if not set_up_with(python, folder, "test"):
+        return False
     print(f"==> tests on Python {version}", flush=True)
     # Not "python -m pytest": that would put the folders adapter and handler on sys.path.
     command = [str(ROOT / folder / "bin" / "pytest"), "-q", "-n", "auto", "--dist", "loadfile"]

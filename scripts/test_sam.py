@@ -13,6 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import debian
+from setup_venv import set_up_with
+
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv-sam"
 PYTHON = ENVIRONMENT / "bin" / "python"
@@ -26,7 +29,9 @@ def main() -> int:
     if obstacle is None:
         install_engine()
     # The image has Debian's own Python, and functions are built for the Python that sam runs on.
-    set_up(Path(sys.executable) if obstacle else DEBIAN_PYTHON)
+    python = Path(sys.executable) if obstacle else DEBIAN_PYTHON
+    if not set_up_with(python, ENVIRONMENT.name, "sam"):
+        return 1
     if subprocess.run([PYTHON, ROOT / "scripts" / "sam_project.py"], check=False).returncode:
         return 1
     print("==> tests of the template, the build, and the functions on AWS's emulator", flush=True)
@@ -59,22 +64,8 @@ def install_engine() -> None:
     missing = [package for command, package in PACKAGES.items() if shutil.which(command) is None]
     if not DEBIAN_PYTHON.exists():
         missing.append("python3")
-    if not missing:
-        return
-    print(f"==> installing {', '.join(missing)}", flush=True)
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-        run(["apt-get", *command, *(missing if "install" in command else [])])
-
-
-def set_up(python: Path) -> None:
-    """Make the environment with sam, unless it is there and as new as what it is made from."""
-    stamp, sources = ENVIRONMENT / "stamp", ("pyproject.toml", "scripts/setup_venv.py")
-    newest = max((ROOT / source).stat().st_mtime for source in sources)
-    if stamp.exists() and stamp.stat().st_mtime >= newest:
-        return
-    command = [str(python), str(ROOT / "scripts" / "setup_venv.py"), ENVIRONMENT.name, "sam"]
-    if subprocess.run(command, check=False).returncode:
-        sys.exit(1)
+    if missing:
+        debian.install(missing)
 
 
 def run_tests(marks: str) -> bool:
@@ -82,14 +73,6 @@ def run_tests(marks: str) -> bool:
     # Not "python -m pytest": that would put the folders adapter and handler on sys.path.
     command = [str(ENVIRONMENT / "bin" / "pytest"), "-q", "tests/sam", "-m", marks]
     return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
-
-
-def run(command: list[str]) -> None:
-    """Run a command; its output matters only if it fails."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{done.stdout}{done.stderr}{' '.join(command)} failed ({done.returncode})")
 
 
 if __name__ == "__main__":

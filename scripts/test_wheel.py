@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+from commands import run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,17 +98,6 @@ def check_contents(wheel: Path) -> None:
         sys.exit(f"the wheel lacks {', '.join(sorted(missing))}: see packages in pyproject.toml")
     if foreign := {name for name in names if not name.startswith("penstock/")}:
         sys.exit(f"the wheel installs {', '.join(sorted(foreign))} outside of penstock")
-
-
-def run(command: list[str], folder: Path, stdin: str = "") -> str:
-    """Return a command's output, or stop with all of it."""
-    done = subprocess.run(
-        command, cwd=folder, input=stdin, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        name = " ".join(part.partition("\n")[0] for part in command)
-        sys.exit(f"{done.stdout}{done.stderr}{name} failed (exit status {done.returncode})")
-    return done.stdout
 
 
 if __name__ == "__main__":
