@@ -242,6 +242,15 @@ def test_the_states_in_the_architecture_are_those_of_the_code() -> None:
     assert expected == rows
 
 
+def test_every_file_has_its_line_in_the_architecture() -> None:
+    text = text_of(ROOT / "docs/architecture.md")
+    for package in ("adapter", "handler", "infra"):
+        _, _, table = text.partition(f"`{package}/`\n\n| File |")
+        rows = re.findall(r"^\| `([\w/]+\.py)` \|", table.partition("\n\n")[0], re.MULTILINE)
+        files = [path.relative_to(ROOT / package) for path in (ROOT / package).rglob("*.py")]
+        assert sorted(rows) == sorted(path.as_posix() for path in files)
+
+
 def modules() -> list[str]:
     return sorted(
         "penstock."
