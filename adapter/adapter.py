@@ -24,12 +24,13 @@ from penstock.adapter.settings import Settings
 from penstock.adapter.sources import described, load, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from penstock.adapter.access_log import AccessLog
-    from penstock.adapter.asgi import ASGIApp
+    from penstock.adapter.asgi import ASGIApp, Scope
     from penstock.adapter.delivery import Delivery
     from penstock.adapter.hook import Hook
+    from penstock.adapter.reply import Reply
     from penstock.adapter.sources import EventSource
     from penstock.adapter.transport import Transport
 
@@ -197,7 +198,7 @@ class LambdaAdapter:
             try:
                 cycle = self._cycle(delivery.source, event, context, loop, transport, delivery)
             except EventError as error:
-                rest = self._refuse_through(transport, delivery, event, context, error)
+                rest = delivery.refuse(transport, *_refusal(event, context, error))
             else:
                 self._run(loop, cycle)
                 rest = delivery.conclude(cycle)
@@ -219,7 +220,7 @@ class LambdaAdapter:
             try:
                 cycle = self._cycle(delivery.source, event, context, loop, transport, delivery)
             except EventError as error:
-                rest = self._refuse_through(transport, delivery, event, context, error)
+                rest = delivery.refuse(transport, *_refusal(event, context, error))
             else:
                 await self._run_inside(loop, cycle)
                 rest = delivery.conclude(cycle)
@@ -308,20 +309,6 @@ class LambdaAdapter:
                 self._deliveries[source.name] = delivery
         return delivery
 
-    def _refuse_through(
-        self,
-        transport: Transport,
-        delivery: Delivery,
-        event: Any,
-        context: Any,
-        error: EventError,
-    ) -> Awaitable[None] | None:
-        from penstock.adapter.outcome import refusal
-
-        reply = refusal(error, getattr(context, "aws_request_id", None))
-        scope = {"aws.event": event, "aws.context": context}
-        return delivery.refuse(transport, reply, scope)
-
     def _cycle(
         self,
         source: EventSource,
@@ -393,10 +380,7 @@ class LambdaAdapter:
                 self._log_access(source, scope, reply, cycle.began)
 
     def _refuse(self, source: EventSource, event: Any, context: Any, error: EventError) -> Any:
-        from penstock.adapter.outcome import refusal
-
-        reply = refusal(error, getattr(context, "aws_request_id", None))
-        scope = {"aws.event": event, "aws.context": context}
+        reply, scope = _refusal(event, context, error)
         if self._log_access is not None:
             self._log_access(source, scope, reply, perf_counter())
         return source.write(reply, scope, self._settings)
@@ -434,8 +418,12 @@ class LambdaAdapter:
             )
         if self._settings.lifespan == "off" or is_loop_running():
             return
-        loop = process_loop.acquire()
-        try:
-            loop.run_until_complete(self.start_up())
-        finally:
-            process_loop.release()
+        process_loop.run(self.start_up())
+
+
+def _refusal(event: Any, context: Any, error: EventError) -> tuple[Reply, Scope]:
+    """Return what the client of an event gets that is no request, and the scope as far as known."""
+    from penstock.adapter.outcome import refusal
+
+    reply = refusal(error, getattr(context, "aws_request_id", None))
+    return reply, {"aws.event": event, "aws.context": context}
