@@ -11,7 +11,7 @@ import pytest
 
 pytest.register_assert_rewrite("surface")
 
-from served import Served  # noqa: E402 - after the registration
+from large_file import LargeFile  # noqa: E402 - after the registration
 from surface import load_example  # noqa: E402 - the same
 from uvicorn_server import serving  # noqa: E402 - the same
 
@@ -45,9 +45,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def large(host: str) -> Served:
+def large(host: str) -> LargeFile:
     content = random.Random(7).randbytes(20_000_003)
-    return Served(f"http://{host}/large", content)
+    return LargeFile(f"http://{host}/large", content)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from served import Served
+    from large_file import LargeFile
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def curl(need: Callable[[str], str]) -> Callable[..., bytes]:
 
 
 class TestCurl:
-    def test_the_whole_file(self, curl: Callable[..., bytes], large: Served) -> None:
+    def test_the_whole_file(self, curl: Callable[..., bytes], large: LargeFile) -> None:
         assert curl(large.url) == large.content
 
     @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ class TestCurl:
         ],
     )
     def test_a_range(
-        self, curl: Callable[..., bytes], large: Served, asked: str, part: slice
+        self, curl: Callable[..., bytes], large: LargeFile, asked: str, part: slice
     ) -> None:
         assert curl("--range", asked, large.url) == large.content[part]
 
-    def test_several_ranges_at_once(self, curl: Callable[..., bytes], large: Served) -> None:
+    def test_several_ranges_at_once(self, curl: Callable[..., bytes], large: LargeFile) -> None:
         answer = curl("--include", "--range", "0-9,1000-1009", large.url)
         head, _, body = answer.partition(b"\r\n\r\n")
         content_type = next(
@@ -63,20 +63,20 @@ class TestCurl:
         assert ranges == [f"bytes 0-9/{size}", f"bytes 1000-1009/{size}"]
 
     def test_a_download_that_was_cut_off_goes_on(
-        self, curl: Callable[..., bytes], large: Served, tmp_path: Path
+        self, curl: Callable[..., bytes], large: LargeFile, tmp_path: Path
     ) -> None:
         partial = tmp_path / "large.bin"
         partial.write_bytes(large.content[:12_345_678])
         curl("--continue-at", "-", "--output", str(partial), large.url)
         assert hashlib.sha256(partial.read_bytes()).hexdigest() == large.sha256
 
-    def test_only_the_head(self, curl: Callable[..., bytes], large: Served) -> None:
+    def test_only_the_head(self, curl: Callable[..., bytes], large: LargeFile) -> None:
         head = curl("--head", large.url).lower()
         assert f"content-length: {len(large.content)}".encode() in head
         assert b"accept-ranges: bytes" in head
 
     def test_what_has_not_changed_is_not_sent_again(
-        self, curl: Callable[..., bytes], large: Served, tmp_path: Path
+        self, curl: Callable[..., bytes], large: LargeFile, tmp_path: Path
     ) -> None:
         etag, copy = tmp_path / "etag", tmp_path / "copy"
         curl("--etag-save", str(etag), "--output", str(copy), large.url)
@@ -94,7 +94,7 @@ class TestCurl:
 
 
 class TestHttpx:
-    def test_a_file_in_parts_at_once(self, large: Served) -> None:
+    def test_a_file_in_parts_at_once(self, large: LargeFile) -> None:
         async def main() -> bytes:
             async with httpx.AsyncClient() as client:
                 head = await client.head(large.url)
@@ -112,18 +112,18 @@ class TestHttpx:
 
         assert hashlib.sha256(asyncio.run(main())).hexdigest() == large.sha256
 
-    def test_a_part_of_another_version_is_the_whole_file(self, large: Served) -> None:
+    def test_a_part_of_another_version_is_the_whole_file(self, large: LargeFile) -> None:
         headers = {"Range": "bytes=10-19", "If-Range": '"another"'}
         with httpx.Client() as client, client.stream("GET", large.url, headers=headers) as answer:
             assert answer.status_code == 200
             assert int(answer.headers["content-length"]) == len(large.content)
 
-    def test_beyond_the_end(self, large: Served) -> None:
+    def test_beyond_the_end(self, large: LargeFile) -> None:
         answer = httpx.get(large.url, headers={"Range": "bytes=99999999-"})
         assert answer.status_code == 416
         assert answer.headers["content-range"] == f"bytes */{len(large.content)}"
 
-    def test_a_client_that_leaves_in_the_middle_does_no_harm(self, large: Served) -> None:
+    def test_a_client_that_leaves_in_the_middle_does_no_harm(self, large: LargeFile) -> None:
         with httpx.Client() as client:
             for _ in range(3):
                 with client.stream("GET", large.url) as answer:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgi_calls import END, GONE, Server, http_scope, parts
-from stepping_loop import SteppingLoop
+from interruptions import Interruption, at_every_point
 
 import penstock.handler.watching
 from penstock.handler import (
@@ -37,7 +37,9 @@ from penstock.handler import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from stepping_loop import SteppingLoop
 
 pytestmark = pytest.mark.usefixtures("no_django")
 
@@ -48,8 +50,6 @@ UPLOAD = (
     + b"\r\n--x--\r\n"
 )
 CHUNKS = [UPLOAD[start : start + 900] for start in range(0, len(UPLOAD), 900)]
-# More points than any of these requests has: a run that goes on without end fails.
-MOST = 400
 
 
 class Hooks(MiddlewareMixin):
@@ -259,74 +259,24 @@ CASES = [
     ),
     *(("alone", "disconnect", target) for target in STREAMED),
 ]
-ERRORS = {"OSError": OSError, "ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
-class Run:
+class Run(Interruption):
     """One request with one interruption, and what is to be looked at afterwards."""
 
-    def __init__(self, loop: SteppingLoop, target: str, kind: str, at: int) -> None:
-        self.loop = loop
-        self.kind = kind
-        self.what, _, error = kind.partition(" ")
-        self.error = ERRORS.get(error, Exception)
-        self.at = at
-        self.seen = 0
-        self.interrupted = False
-        self.was_cancelled = False
+    def __init__(self, loop: SteppingLoop, case: Case, target: str, kind: str, at: int) -> None:
+        has_body = target in WITH_BODY
+        super().__init__(loop, Server(parts(*CHUNKS) if has_body else [END]), kind, at, GONE)
+        headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
+        extensions = {"penstock": {"no_disconnect": True}}
+        self.scope = http_scope(f"/{target}", "POST", headers=headers, extensions=extensions)
+        self.case = case
         self.started = 0
         self.finished: list[str] = []
-        self.out: list[dict[str, Any]] = []
-        self.raised: BaseException | None = None
-        self.task: asyncio.Task[None] | None = None
-        has_body = target in WITH_BODY
-        extensions = {"penstock": {"no_disconnect": True}}
-        headers = [(b"content-type", b"multipart/form-data; boundary=x")] if has_body else []
-        self.scope = http_scope(f"/{target}", "POST", headers=headers, extensions=extensions)
-        self.server = Server(parts(*CHUNKS) if has_body else [END])
 
-    def is_here(self, what: str) -> bool:
-        """Count a point; whether it is the one."""
-        if self.what != what:
-            return False
-        self.seen += 1
-        self.interrupted = self.interrupted or self.seen == self.at
-        return self.seen == self.at
-
-    def on_step(self) -> None:
-        task = self.task
-        if task is None or task.done():
-            return
-        if self.is_here("disconnect"):
-            self.now_or_soon(self.server.add, GONE)
-        elif self.is_here("deadline"):
-            self.loop.skipped = 31
-        elif self.is_here("cancel"):
-            self.now_or_soon(self.cancel, task)
-            if self.kind == "cancel twice":
-                self.loop.call_soon(task.cancel)
-
-    def now_or_soon(self, function: Callable[..., None], *args: Any) -> None:
-        if self.kind.endswith("soon"):
-            self.loop.call_soon(function, *args)
-        else:
-            function(*args)
-
-    def cancel(self, task: asyncio.Task[None]) -> None:
-        self.was_cancelled = task.cancel()
-
-    async def receive(self) -> Any:
-        await asyncio.sleep(0)
-        if self.is_here("receive"):
-            raise self.error
-        return await self.server.receive()
-
-    async def send(self, message: Any) -> None:
-        await asyncio.sleep(0)
-        self.out.append(message)
-        if self.is_here("send"):
-            raise self.error
-        await asyncio.sleep(0)
+    @property
+    def out(self) -> list[dict[str, Any]]:
+        return self.server.result.out
 
     async def on_started(self, **fields: Any) -> None:
         self.started += 1
@@ -338,52 +288,35 @@ class Run:
         self.finished.append(fields["outcome"])
         await asyncio.sleep(0)
 
-    async def serve(self, handler: ASGIHandler) -> None:
-        """Run it, and see that no task, no timer and no leased thread is left."""
-        before = asyncio.all_tasks()
+    async def serve_with(self, handler: ASGIHandler) -> None:
+        """Serve it, and see that no leased thread is left."""
         request_started.connect(self.on_started)
         request_started.connect(self.on_started_sync)
         request_finished.connect(self.on_finished)
         try:
-            self.loop.on_step = self.on_step
-            self.task = self.loop.create_task(handler(self.scope, self.receive, self.send))
-            await asyncio.wait({self.task})
-            self.loop.on_step = lambda: None
+            await self.serve(handler, self.scope)
         finally:
             request_started.disconnect(self.on_started)
             request_started.disconnect(self.on_started_sync)
             request_finished.disconnect(self.on_finished)
-        assert set() == asyncio.all_tasks() - before - {self.task}
-        soon = self.loop.time() + 1
-        left = [one for one in self.loop.timers if not one.cancelled() and one.when() > soon]
-        assert [] == left
-        if not self.task.cancelled():
-            self.raised = self.task.exception()
+        threads = handler.threads.size
+        if threads:  # it was given back: another request gets the same one
+            await handler(http_scope("/sync"), Server([END]).receive, Server().send)
+            assert threads == handler.threads.size == 1
+            self.case.opened.pop()
+        handler.threads.shutdown()
 
 
-async def run_once(run: Run, handler: ASGIHandler, case: Case) -> None:
-    await run.serve(handler)
-    threads = handler.threads.size
-    if threads:  # it was given back: another request gets the same one
-        await handler(http_scope("/sync"), Server([END]).receive, Server().send)
-        assert threads == handler.threads.size == 1
-        case.opened.pop()
-    handler.threads.shutdown()
-
-
-def runs(target: str, kind: str, mode: str, folder: str) -> Iterator[tuple[Case, Run]]:
+def runs(target: str, kind: str, mode: str, folder: str) -> Iterator[Run]:
     """The request, interrupted at one point after the other, and at last not at all."""
-    for at in range(1, MOST):
+
+    async def serve(loop: SteppingLoop, at: int) -> Run:
         case = Case(folder)
-        with asyncio.Runner(loop_factory=SteppingLoop) as runner:
-            loop = runner.get_loop()
-            assert isinstance(loop, SteppingLoop)
-            run = Run(loop, target, kind, at)
-            runner.run(run_once(run, case.handler(**SETTINGS[mode]), case))
-        yield case, run
-        if not run.interrupted:
-            return
-    pytest.fail(f"{target}: more than {MOST} points")
+        run = Run(loop, case, target, kind, at)
+        await run.serve_with(case.handler(**SETTINGS[mode]))
+        return run
+
+    return at_every_point(serve)
 
 
 @pytest.mark.parametrize(("mode", "kind", "target"), CASES)
@@ -394,15 +327,16 @@ def test_whatever_interrupts_it_wherever(
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "file.txt").write_bytes(b"z" * 200_000)
         count = 0
-        for case, run in runs(target, kind, mode, folder):
+        for run in runs(target, kind, mode, folder):
             count += 1
-            check(case, run, kind)
+            check(run, kind)
             assert ["file.txt"] == [one.name for one in Path(folder).iterdir()]
         gc.collect()  # warnings about what was left open are errors
     assert count >= 2
 
 
-def check(case: Case, run: Run, kind: str) -> None:
+def check(run: Run, kind: str) -> None:
+    case = run.case
     starts = [one for one in run.out if one["type"] == "http.response.start"]
     assert len(starts) <= 1
     assert [] == case.open

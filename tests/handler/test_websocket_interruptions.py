@@ -1,12 +1,13 @@
-"""A WebSocket with a failure or a cancellation at each of its messages."""
+"""A WebSocket with a failure or a cancellation at every single point where it waits."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgi_calls import Server, http_scope, run
+from interruptions import Interruption, at_every_point
 
 from penstock.handler import (
     ASGIHandler,
@@ -15,6 +16,9 @@ from penstock.handler import (
     websocket_disconnected,
 )
 
+if TYPE_CHECKING:
+    from stepping_loop import SteppingLoop
+
 pytestmark = pytest.mark.usefixtures("no_django")
 
 CONNECT = {"type": "websocket.connect"}
@@ -22,37 +26,13 @@ TEXT = {"type": "websocket.receive", "text": "a"}
 LEAVE = {"type": "websocket.disconnect", "code": 1000}
 
 
-class Run:
-    """One connection, in which ``kind`` happens at message ``at``, in or out."""
+class Run(Interruption):
+    """One connection with one interruption."""
 
-    def __init__(self, kind: str | type[Exception], at: int) -> None:
-        self.kind = kind
-        self.at = at
-        self.seen = 0
-        self.server = Server([CONNECT, TEXT, LEAVE])
+    def __init__(self, loop: SteppingLoop, kind: str, at: int) -> None:
+        super().__init__(loop, Server([CONNECT, TEXT, LEAVE]), kind, at, LEAVE)
         self.connected = 0
         self.codes: list[int] = []
-        self.task: asyncio.Task[None] | None = None
-
-    async def point(self) -> None:
-        await asyncio.sleep(0)
-        self.seen += 1
-        if self.seen != self.at:
-            return
-        if isinstance(self.kind, str):
-            assert self.task is not None
-            self.task.cancel()
-            await asyncio.sleep(0)
-        else:
-            raise self.kind
-
-    async def receive(self) -> Any:
-        await self.point()
-        return await self.server.receive()
-
-    async def send(self, message: dict[str, Any]) -> None:
-        await self.point()
-        await self.server.send(message)
 
     async def on_connected(self, **fields: Any) -> None:
         self.connected += 1
@@ -60,50 +40,61 @@ class Run:
     async def on_disconnected(self, **fields: Any) -> None:
         self.codes.append(fields["code"])
 
-    async def serve(self) -> None:
+    async def serve_echo(self) -> None:
         async def view(ws: Any) -> None:
             await ws.accept()
             async for text in ws.iter_text():
                 await ws.send_text(text)
 
-        handler = ASGIHandler([websocket("ws", view)])
-        scope = {**http_scope("/ws"), "type": "websocket", "subprotocols": []}
         websocket_connected.connect(self.on_connected)
         websocket_disconnected.connect(self.on_disconnected)
         try:
-            self.task = asyncio.create_task(handler(scope, self.receive, self.send))
-            await asyncio.wait({self.task})
+            scope = {**http_scope("/ws"), "type": "websocket", "subprotocols": []}
+            await self.serve(ASGIHandler([websocket("ws", view)]), scope)
         finally:
             websocket_connected.disconnect(self.on_connected)
             websocket_disconnected.disconnect(self.on_disconnected)
-        assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
 @pytest.mark.conformance("C179", "C180")
-@pytest.mark.parametrize("kind", ["cancel", OSError, ValueError])
-def test_it_ends_once_wherever_it_is_interrupted(kind: str | type[Exception]) -> None:
-    points = 0
-    for at in range(1, 20):
-        one = Run(kind, at)
-        run(one.serve())
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cancel",
+        "cancel soon",
+        "cancel twice",
+        "send OSError",
+        "send ValueError",
+        "receive OSError",
+        "receive ValueError",
+    ],
+)
+def test_it_ends_once_wherever_it_is_interrupted(kind: str) -> None:
+    async def serve(loop: SteppingLoop, at: int) -> Run:
+        run = Run(loop, kind, at)
+        await run.serve_echo()
+        return run
+
+    count = 0
+    for one in at_every_point(serve):
+        count += 1
         kinds = [message["type"] for message in one.server.result.out]
         assert kinds.count("websocket.accept") <= 1
         assert kinds.count("websocket.close") <= 1
         assert one.connected == len(one.codes) <= 1
         assert one.task is not None
-        if one.seen < at:
+        if not one.interrupted:
             assert ["websocket.accept", "websocket.send"] == kinds
-            break
-        points += 1
-        if kind == "cancel":
-            assert one.task.cancelled()
-        elif kind is OSError:  # wherever it comes from, the client is gone
-            assert one.task.exception() is None
+        elif kind.startswith("cancel"):
+            assert one.task.cancelled() is one.was_cancelled
+        elif kind.endswith("OSError"):  # wherever it comes from, the client is gone
+            assert one.raised is None
             assert "websocket.close" not in kinds
             assert [1006] * one.connected == one.codes
         else:  # before the handshake began there is only the server to tell
-            assert (one.task.exception() is None) is (at > 1)
-    assert 5 <= points < 19
+            began = kind.startswith("send") or one.at > 1
+            assert (one.raised is None) is began
+    assert count >= 3
 
 
 def test_whoever_saw_it_begin_sees_it_end() -> None:

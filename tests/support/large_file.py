@@ -1,4 +1,4 @@
-"""A file that a server has."""
+"""A file that a server has, too large for one message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 
-class Served(NamedTuple):
+class LargeFile(NamedTuple):
     """Where it is, and what is in it."""
 
     url: str
