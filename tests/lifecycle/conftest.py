@@ -1,24 +1,16 @@
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from penstock.infra.runtime_api import LocalRuntimeAPI
+from runtime_process import STARTED, WAYS, api_of, run_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-STARTED = [sys.executable, "-m", "penstock.adapter.runtime"]
-"""The runtime as a process of its own, by command, wrapper or bootstrap."""
-
-TAKEN_OVER = [sys.executable, "-m", "awslambdaric", "penstock.adapter.runtime.handler"]
-"""The runtime in the process of AWS's client, as on managed runtimes."""
-
-WAYS = {"started": STARTED, "taken over": TAKEN_OVER}
+    from penstock.infra.runtime_api import LocalRuntimeAPI
 
 
 @pytest.fixture(params=WAYS)
@@ -39,24 +31,11 @@ def make_api(tmp_path: Path) -> Callable[..., LocalRuntimeAPI]:
         environ: dict[str, str] | None = None,
         **options: Any,
     ) -> LocalRuntimeAPI:
-        (tmp_path / "app.py").write_text(code)
-        variables = {"PENSTOCK_APP": "app:app", **(environ or {})}
-        # On a busy machine a slot may be on its way back to the Runtime API.
-        options.setdefault("refuse_when_busy", False)
-        return LocalRuntimeAPI(command, folder=tmp_path, environ=variables, **options)
+        return api_of(tmp_path, code, command, environ, **options)
 
     return make
 
 
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a test's coroutine, for 30 seconds at most."""
-
-    def run(main: Coroutine[Any, Any, None]) -> None:
-        async def within() -> None:
-            async with asyncio.timeout(30):
-                await main
-
-        asyncio.run(within())
-
-    return run
+    return run_limited

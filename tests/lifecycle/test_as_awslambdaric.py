@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import STARTED
 
 from penstock.adapter.runtime import reports
 from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, LogRecord, Pending
-from tests.lifecycle.conftest import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

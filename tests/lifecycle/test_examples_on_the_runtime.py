@@ -123,7 +123,7 @@ class TestManagedInstances:
     """``examples/managed-instances``."""
 
     def test_one_process_serves_as_many_as_there_are_slots(self, run: Run) -> None:
-        from tests.lifecycle.conftest import STARTED
+        from runtime_process import STARTED
 
         async def main() -> None:
             async with deployed("managed-instances", STARTED, concurrency=16) as (api, client):
@@ -139,7 +139,7 @@ class TestManagedInstances:
         run(main())
 
     def test_two_processes_share_the_slots(self, run: Run) -> None:
-        from tests.lifecycle.conftest import STARTED
+        from runtime_process import STARTED
 
         environ = {"PENSTOCK_PROCESSES": "2"}
 

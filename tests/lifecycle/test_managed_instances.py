@@ -9,9 +9,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import STARTED, TAKEN_OVER, WAYS
 
 from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI
-from tests.lifecycle.conftest import STARTED, TAKEN_OVER, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import STARTED, api_of, run_limited
 
 from penstock.infra.gateway import ClientRequest, make_event
-from penstock.infra.runtime_api import LocalRuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "penstock.adapter.runtime"]
+    from penstock.infra.runtime_api import LocalRuntimeAPI
 
 
 @pytest.fixture
@@ -23,13 +21,10 @@ def serve(tmp_path: Path) -> Callable[..., LocalRuntimeAPI]:
     def serve(
         code: str, *, environ: dict[str, str] | None = None, streams: bool = False, **options: Any
     ) -> LocalRuntimeAPI:
-        (tmp_path / "app.py").write_text(code)
-        variables = {"PENSTOCK_APP": "app:app", **(environ or {})}
         if streams:
-            variables["PENSTOCK_INVOKE_MODE"] = options["invoke_mode"] = "response_stream"
-        # On a busy machine a slot may be on its way back to the Runtime API.
-        options.setdefault("refuse_when_busy", False)
-        return LocalRuntimeAPI(COMMAND, folder=tmp_path, environ=variables, **options)
+            environ = {**(environ or {}), "PENSTOCK_INVOKE_MODE": "response_stream"}
+            options["invoke_mode"] = "response_stream"
+        return api_of(tmp_path, code, STARTED, environ, **options)
 
     return serve
 
@@ -42,16 +37,7 @@ def slots(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a test's coroutine, for a minute at most."""
-
-    def run(main: Coroutine[Any, Any, None]) -> None:
-        async def within() -> None:
-            async with asyncio.timeout(60):
-                await main
-
-        asyncio.run(within())
-
-    return run
+    return run_limited
 
 
 @pytest.fixture

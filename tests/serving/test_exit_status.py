@@ -8,9 +8,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import STARTED
 
 from penstock.infra.runtime_api import FunctionFailed, LocalRuntimeAPI, Status
-from tests.serving.conftest import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Start:
         (tmp_path / "app.py").write_text(CODE)
         environ = {**os.environ, **api.environ, "LAMBDA_TASK_ROOT": str(tmp_path)}
         return await asyncio.create_subprocess_exec(
-            *COMMAND, env=environ, stdout=asyncio.subprocess.DEVNULL
+            *STARTED, env=environ, stdout=asyncio.subprocess.DEVNULL
         )
 
     return start
