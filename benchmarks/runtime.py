@@ -110,7 +110,7 @@ def rss_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
-    raise ValueError(pid)
+    raise ValueError(f"expected VmRSS in the status of process {pid}, got none")
 
 
 def pss_kib(pids: list[int]) -> int:

@@ -170,3 +170,11 @@ def test_what_is_said_to_do_no_io_cannot(name: str) -> None:
 def test_folder_names_are_no_import_names(package: str) -> None:
     for path in modules("adapter") + modules("handler") + modules("infra"):
         assert set() == below(imports(path, with_types=True), package)
+
+
+@pytest.mark.parametrize(
+    "folder", ["adapter", "handler", "infra", "scripts", "benchmarks", "tests"]
+)
+def test_no_file_is_long(folder: str) -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(folder)}
+    assert {} == {path.name: length for path, length in lengths.items() if length > 450}
