@@ -67,7 +67,6 @@ def run(
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         logger.info("sam local cannot stream: each response is sent when it is complete")
     handler = signal.getsignal(signal.SIGTERM)  # of the function, if it has set one
-    _leave_sigterm_to_forks()
     status = _serve(client, loaded, slots, stop, watchdog)
     if stop.requested:
         life.stop(stop.left_s(SHUTDOWN_S))
@@ -91,6 +90,7 @@ def _serve(
     """Serve until the end, and return the exit status."""
     try:
         stop.install()
+        stop.leave_to_forks()
         process_loop.watch(stop.fd, stop.drain)
         if slots == 1:
             OneSlot(client, loaded, stop, watchdog).run()
@@ -108,21 +108,6 @@ def _serve(
         logger.exception("the runtime itself failed")
         return 1
     return 0
-
-
-def _leave_sigterm_to_forks() -> None:
-    """Let SIGTERM end the processes that the function forks; it is not this one that it is for."""
-    only_sigterm = {signal.SIGTERM}
-
-    def leave() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm)
-
-    os.register_at_fork(  # blocked meanwhile, as it may come before a process has got so far
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, only_sigterm),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm),
-        after_in_child=leave,
-    )
 
 
 def _call_back(handler: Any) -> None:

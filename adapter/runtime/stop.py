@@ -56,6 +56,21 @@ class StopSignal:
         if of_a_loop != -1:
             signal.set_wakeup_fd(of_a_loop)
 
+    def leave_to_forks(self) -> None:
+        """Let SIGTERM end the processes that the function forks: theirs is not for this one."""
+        only_sigterm = {signal.SIGTERM}
+
+        def leave() -> None:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm)
+
+        os.register_at_fork(  # blocked meanwhile, as it may come before a process has got so far
+            before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, only_sigterm),
+            after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm),
+            after_in_child=leave,
+        )
+
     def close(self) -> None:
         """Undo ``install``, in a process that was forked: SIGTERM ends it, as by default."""
         signal.set_wakeup_fd(-1)

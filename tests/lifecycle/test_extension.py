@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import TAKEN_OVER
 from wire import Wire
 
 from penstock.infra.runtime_api import Close, LocalRuntimeAPI, Reset, Status
-from tests.lifecycle.conftest import TAKEN_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from runtime_process import STARTED
 
 from penstock.infra.runtime_api import Close, FunctionFailed, LocalRuntimeAPI, Reset, Status
-from tests.lifecycle.conftest import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

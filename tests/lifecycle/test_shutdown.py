@@ -222,8 +222,6 @@ def test_a_stubborn_handler_is_left_behind(make_api: Make, run: Run, slots: int 
     run(main())
 
 
-
-
 def test_in_a_stream_of_one_of_several_slots(make_api: Make, run: Run) -> None:
     environ = {"PENSTOCK_INVOKE_MODE": "response_stream"}
 
