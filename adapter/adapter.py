@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import suppress
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapter.cycle import BufferedSink, HTTPCycle, seconds_left
@@ -248,6 +248,14 @@ class LambdaAdapter:
             limit = init_limit()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lifespan.startup(), limit)
+
+    def restored(self) -> None:
+        """Let the application know that its memory comes from a snapshot (Lambda SnapStart).
+
+        From here on its lifespan state, which each request's scope has a copy of, holds
+        ``penstock_restored_at``: the time of this call, in seconds of the epoch.
+        """
+        self._lifespan.state["penstock_restored_at"] = time()
 
     @property
     def patience(self) -> float:

@@ -99,6 +99,9 @@ class ManySlots:
         except asyncio.CancelledError:
             if not self._is_ending():
                 raise
+        except Exception:
+            logger.exception("slot %d of %d ends", number, self._slots)
+            raise
         finally:
             client.close()
 

@@ -55,7 +55,7 @@ def run(
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from penstock.adapter.runtime import snapstart
 
-        snapstart.cross(client, stop=life.stop, start=life.start)
+        snapstart.cross(client, stop=life.stop, tell=life.tell_of_restore, start=life.start)
         if registered is not None:
             registered.park_again()
     watchdog = Watchdog(loaded.patience)
@@ -132,6 +132,11 @@ class _Life:
         """Start the application. Raises: LifespanError."""
         if self._adapter is not None:
             process_loop.run(self._adapter.start_up())
+
+    def tell_of_restore(self) -> None:
+        """Let the application know that it comes from a snapshot."""
+        if self._adapter is not None:
+            self._adapter.restored()
 
     def stop(self, limit_s: float | None = None) -> None:
         """Shut the application down; what it cannot do within the limit is logged."""

@@ -31,21 +31,23 @@ AFTER_RESTORE_STATUS = 65
 def cross(
     client: RuntimeClient,
     *,
-    stop: Callable[[], object] | None = None,
-    start: Callable[[], object] | None = None,
+    stop: Callable[[], object],
+    tell: Callable[[], object],
+    start: Callable[[], object],
 ) -> None:
     """Run the hooks, have the snapshot taken, and come out of it in a new environment.
 
     Before: hooks of ``snapshot_restore_py``, the last one registered first. After: new random
-    numbers, then the other hooks, the first one registered first. A hook may be a coroutine
-    function. With PENSTOCK_SNAPSTART=restart, ``stop`` ends the application's lifespan behind the
-    hooks before the snapshot, and ``start`` begins another before those after the restore; ``keep``
-    is the default. What raises is reported to Lambda and ends the process.
+    numbers, ``tell`` lets the application know, then the other hooks, the first one registered
+    first. A hook may be a coroutine function. With PENSTOCK_SNAPSTART=restart, ``stop`` ends the
+    application's lifespan behind the hooks before the snapshot, and ``start`` begins another before
+    those after the restore; ``keep`` is the default. What raises is reported to Lambda and ends the
+    process.
     """
     try:
         restarts = _restarts()
         _run(reversed(_hooks("get_before_snapshot")))
-        if restarts and stop is not None:
+        if restarts:
             stop()
         client.close()  # a connection does not survive the snapshot
         _wait_for_restore(client)
@@ -62,7 +64,8 @@ def cross(
         context.forget_environment()
         # uuid4, secrets and ssl take theirs from the system, which takes care of it.
         random.seed()
-        if restarts and start is not None:
+        tell()
+        if restarts:
             start()
         _run(_hooks("get_after_restore"))
     except BaseException as error:

@@ -310,19 +310,19 @@ class Environment:
         self._ready.set()
         return self._wait(poller)
 
-    def restore(self) -> Hashable:
-        """Let the restored runtime go on; return the poller that waited for it.
-
-        Raises: RuntimeError if there is none.
-        """
-        poller = self._restore_poller
-        if poller is None:
+    def restoring(self) -> Hashable:
+        """Return the poller that waits for the restore. Raises: RuntimeError if there is none."""
+        if self._restore_poller is None:
             raise RuntimeError("expected a runtime that waits at /restore/next, got none")
+        return self._restore_poller
+
+    def restore(self) -> None:
+        """Let the restored runtime go on. Raises: RuntimeError if there is none."""
+        poller = self.restoring()
         self._restore_poller = None
         self._machine.step(RESTORED)
         self._ready.clear()
         self._wake(poller, None)
-        return poller
 
     def fail_restore(self, error: FunctionError) -> None:
         """Take the runtime's report that its work after the restore failed. Raises: Refused."""

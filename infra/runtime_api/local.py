@@ -188,9 +188,10 @@ class LocalRuntimeAPI:
         With ``lose_sockets`` its other connections are reset, as those in a snapshot are dead.
         Raises: RuntimeError if there is no such runtime.
         """
-        poller = self._environment.restore()
         if lose_sockets:
-            self._runtime_server.drop_connections(but=poller)
+            self._runtime_server.drop_connections(but=self._environment.restoring())
+            await asyncio.sleep(0)  # they are dead when the runtime goes on
+        self._environment.restore()
 
     async def shut_down(self, reason: str = "spindown") -> None:
         """End the runtime as Lambda does."""

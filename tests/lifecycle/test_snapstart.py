@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +54,8 @@ happened = []
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
-        happened.append("start")
+        is_restored = "penstock_restored_at" in scope["state"]
+        happened.append("start again" if is_restored else "start")
         scope["state"]["pool"] = len(happened)
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -85,7 +88,7 @@ def test_hooks_run_in_their_order_and_random_numbers_are_new(
     [
         ("", "(['start'], 1)"),
         ("keep", "(['start'], 1)"),
-        ("restart", "(['start', 'stop', 'start'], 3)"),
+        ("restart", "(['start', 'stop', 'start again'], 3)"),
     ],
 )
 def test_the_lifespan_is_kept_or_run_anew(
@@ -98,6 +101,31 @@ def test_the_lifespan_is_kept_or_run_anew(
             await api.ready()
             await api.restore()
             assert expected == (await api.invoke(HTTP))["body"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("lifespan", ["auto", "off"])
+def test_each_request_finds_the_time_of_the_restore(
+    lifespan: str, command: list[str], make_api: Make, run: Run
+) -> None:
+    code = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    body = repr(scope["state"]).encode()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": body})
+"""
+    environ = {"PENSTOCK_LIFESPAN": lifespan}
+
+    async def main() -> None:
+        async with make_api(code, command, snap_start=True, environ=environ) as api:
+            await api.ready()
+            before = time.time()
+            await api.restore()
+            for _ in range(2):
+                state = ast.literal_eval((await api.invoke(HTTP))["body"])
+                assert before <= state["penstock_restored_at"] <= time.time()
 
     run(main())
 
