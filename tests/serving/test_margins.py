@@ -140,3 +140,23 @@ def test_an_api_that_is_slow_to_take_an_answer_costs_no_other_slot(serve: Serve,
             assert set(await asyncio.gather(api.invoke(4), api.invoke(5))) == {before}
 
     run(main())
+
+
+def test_an_api_that_is_slow_to_take_a_stream_costs_no_slot(
+    serve: Serve, run: Run, get: Get
+) -> None:
+    code = f"async def app(scope, receive, send):{ANSWERS}"
+    environ = {"PENSTOCK_LIFESPAN": "off"}
+
+    async def main() -> None:
+        async with serve(code, environ=environ, streams=True, concurrency=2) as api:
+            hold = api.inject("response", Hold(after_bytes=1))
+            pending = api.start(get(), streaming=True, timeout_s=1, request_id="slow-1")
+            await hold.reached()
+            record = await api.log.wait_for("request slow-1: ")
+            assert "has not taken the answer: the deadline came first" in record.text
+            hold.release()
+            pending.abandon()
+            await api.ready()  # with both slots
+
+    run(main())
