@@ -104,7 +104,10 @@ class LocalClient:
 def started_api(template: Path, log: Path) -> Iterator[int]:
     """Run ``sam local start-api`` and return its port; a function's container is kept."""
     port, _ = free_ports()
-    command = sam_project.sam("local", "start-api", "--template", str(template), *OPTIONS)
+    # SIGINT ends it in good order, but not where a job of a shell in the background has handed down
+    # that the signal is to be ignored.
+    command = ["env", "--default-signal=INT"]
+    command += sam_project.sam("local", "start-api", "--template", str(template), *OPTIONS)
     command += ["--port", str(port), "--warm-containers", "LAZY"]
     with log.open("wb") as output:
         process = subprocess.Popen(
