@@ -162,6 +162,27 @@ def test_before_freeze_that_fails_is_logged(
     run(main())
 
 
+def test_before_freeze_that_hangs_is_given_up_before_the_deadline(
+    serve: Serve, run: Run, get: Get, tmp_path: Path, slots: int | None
+) -> None:
+    """What it waits for does not come in the first invocation, and is there in the second."""
+    code = FLUSHES.replace("answer-seen", "collector")
+
+    async def main() -> None:
+        async with serve(code, concurrency=slots) as api:
+            pending = api.start(get("/"), timeout_s=1, request_id="hangs-1")
+            assert b"one /" in await pending.payload()
+            await api.log.wait_for("request hangs-1: before_freeze failed")
+            await pending.ended()
+            assert "cancelled shortly before the deadline" in api.log.text
+            (tmp_path / "collector").touch()
+            await api.invoke(get("/"))
+            await api.log.wait_for("flushed")
+            assert api.log.text.count("scope lifespan") == 1  # it is the same process
+
+    run(main())
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_mangums_constructor(
     serve: Serve, run: Run, get: Get, slots: int | None, streams: bool
