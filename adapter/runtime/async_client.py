@@ -43,7 +43,7 @@ class AsyncClient:
     @property
     def is_receiving(self) -> bool:
         """Whether what ``next`` waits for has arrived, or begun to."""
-        return self._connection is not None and self._connection.is_answered
+        return self._connection is not None and self._connection.is_receiving
 
     def close(self) -> None:
         """Drop the connection; the next request makes another."""

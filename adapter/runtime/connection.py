@@ -61,7 +61,7 @@ class Connection:
         return self._socket is not None
 
     @property
-    def is_answered(self) -> bool:
+    def is_receiving(self) -> bool:
         """Whether a response, or a part of one, has arrived."""
         if self._socket is not None and not self.response.done():
             self._read()

@@ -52,7 +52,11 @@ class ManySlots:
         self._address = client.address
         self._before_retry = client.before_retry
         self._handler = target.handler
-        self._call = getattr(self, f"_call_{target.kind}")
+        self._call = {
+            "adapter": self._call_adapter,
+            "async": self._call_async,
+            "sync": self._call_sync,
+        }[target.kind]
         self._slots = slots
         self._stop = stop
         self._watchdog = watchdog

@@ -34,7 +34,11 @@ class OneSlot:
     ) -> None:
         self._client = client
         self._handler = target.handler
-        self._call = getattr(self, f"_call_{target.kind}")
+        self._call = {
+            "adapter": self._call_adapter,
+            "async": self._call_async,
+            "sync": self._call_sync,
+        }[target.kind]
         self._stop = stop
         self._watchdog = watchdog
         self._known: set[asyncio.Task[Any]] = set()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-MARGIN: Final = 2 / 3
+SHARE: Final = 2 / 3
 """How long before Lambda's deadline an invocation that has not ended counts as stuck.
 
 A part of the target's patience: that long before the deadline, everything that listens has been
@@ -33,7 +33,7 @@ class Watchdog:
     """
 
     def __init__(self, patience: float) -> None:
-        self._margin = MARGIN * patience
+        self._margin = SHARE * patience
         self._due: dict[InvocationTransport, float] = {}
         self._wake = threading.Event()
         self._sleeps_until = -1.0

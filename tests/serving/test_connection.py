@@ -50,14 +50,14 @@ async def connected() -> AsyncIterator[tuple[Connection, socket.socket]]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "is_answered"), [(b"", False), (RESPONSE[:5], True), (RESPONSE[:-1], True)]
+    ("sent", "is_receiving"), [(b"", False), (RESPONSE[:5], True), (RESPONSE[:-1], True)]
 )
 @on_a_loop
-async def test_it_knows_of_what_the_loop_has_not_read_yet(sent: bytes, is_answered: bool) -> None:
+async def test_it_knows_of_what_the_loop_has_not_read_yet(sent: bytes, is_receiving: bool) -> None:
     async with connected() as (connection, api):
         connection.write(b"GET / HTTP/1.1\r\n\r\n")
         api.sendall(sent)
-        assert connection.is_answered is is_answered
+        assert connection.is_receiving is is_receiving
         assert connection.is_open
 
 
@@ -66,8 +66,8 @@ async def test_a_whole_response_is_one_before_anybody_has_taken_it() -> None:
     async with connected() as (connection, api):
         response = connection.begin(b"GET / HTTP/1.1\r\n\r\n")
         api.sendall(RESPONSE)
-        assert connection.is_answered
-        assert connection.is_answered  # and it stays one
+        assert connection.is_receiving
+        assert connection.is_receiving  # and it stays one
         assert (await response).body == b"ok"
 
 
@@ -82,7 +82,7 @@ async def test_the_end_of_the_connection_is_no_response(
         api.close()
         while not response.done():  # noqa: ASYNC110 - it is read in pieces
             await asyncio.sleep(0)
-        assert not connection.is_answered
+        assert not connection.is_receiving
         with pytest.raises(RuntimeAPIError):
             await response
         assert caplog.messages == []  # of asyncio
@@ -94,9 +94,9 @@ async def test_a_response_that_nobody_waits_for_any_more_is_none(
 ) -> None:
     async with connected() as (connection, api):
         connection.begin(b"GET / HTTP/1.1\r\n\r\n").cancel()
-        assert not connection.is_answered
+        assert not connection.is_receiving
         api.sendall(RESPONSE)
-        assert not connection.is_answered
+        assert not connection.is_receiving
         await asyncio.sleep(0.01)
         assert caplog.messages == []
 
