@@ -5,7 +5,6 @@ Sources: Lambda Developer Guide, "Using the Lambda runtime API for custom runtim
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from penstock.adapter.errors import RuntimeAPIError
@@ -31,8 +30,6 @@ _BODILESS = (204, 304)
 _MOST_DIGITS = 15
 """Of a deadline in milliseconds: more are not in the life of this planet."""
 
-
-_HEADER = re.compile(rb"[^:\s]+:").match
 
 # As the service writes them; any other case is taken as well.
 _NAMES: Final = {
@@ -220,9 +217,9 @@ def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
         name, _, value = line.partition(b": ")
         key = known(name)
         if key is None:
-            if not _HEADER(line):
+            name, colon, value = line.partition(b":")
+            if not colon or name.split() != [name]:
                 raise RuntimeAPIError(f"expected a header, got {line[:200]!r}")
-            name, _, value = line.partition(b":")
             key = name.lower()
         headers[key] = value.strip()
     return headers
