@@ -171,7 +171,7 @@ def test_what_can_be_called_on_the_adapter() -> None:
         functions = inspect.getmembers(class_, inspect.isfunction)
         return [name for name, _ in functions if not name.startswith("_")]
 
-    names = ["aclose", "close", "deliver", "deliver_inside", "handle", "start_up"]
+    names = ["aclose", "close", "deliver", "deliver_inside", "handle", "restored", "start_up"]
     assert names == methods(LambdaAdapter)
     assert methods(LambdaAdapter) == methods(penstock.adapter.mangum.Mangum)
 
