@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -58,18 +59,21 @@ class StopSignal:
 
     def leave_to_forks(self) -> None:
         """Let SIGTERM end the processes that the function forks: theirs is not for this one."""
-        only_sigterm = {signal.SIGTERM}
+        masks = threading.local()
+
+        def block() -> None:
+            # It may come before a process has got so far.
+            masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+        def restore() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
 
         def leave() -> None:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm)
+            restore()
 
-        os.register_at_fork(  # blocked meanwhile, as it may come before a process has got so far
-            before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, only_sigterm),
-            after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, only_sigterm),
-            after_in_child=leave,
-        )
+        os.register_at_fork(before=block, after_in_parent=restore, after_in_child=leave)
 
     def close(self) -> None:
         """Undo ``install``, in a process that was forked: SIGTERM ends it, as by default."""

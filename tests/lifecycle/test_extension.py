@@ -127,7 +127,7 @@ def test_any_other_refusal_is_a_warning(
         api.inject("extension/register", Status(status))
         async with api:
             await api.log.wait_for(f"extension not registered: status {status}")
-            await api.invoke(1)
+            assert await api.invoke(1)
 
     run(main())
 

@@ -41,6 +41,27 @@ def answer_it():
 """
     + LIFESPAN
 )
+BLOCKS = (
+    """
+import multiprocessing, signal, threading
+
+def answer_it():
+    found = []
+
+    def fork():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        process = multiprocessing.get_context("fork").Process(target=int)
+        process.start()
+        process.join()
+        found.append(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+    return found
+"""
+    + LIFESPAN
+)
 HANDLES = """
 import signal
 
@@ -66,6 +87,14 @@ def test_it_ends_a_forked_process_and_only_that(
             await api.shut_down()
             assert 1 == api.log.text.count("closing the pool")
             assert "the runtime is killed" not in api.log.text
+
+    run(main())
+
+
+def test_a_thread_that_has_blocked_it_has_it_blocked_after_a_fork(make_api: Make, run: Run) -> None:
+    async def main() -> None:
+        async with make_api(BLOCKS) as api:
+            assert "[True]" == (await api.invoke(HTTP))["body"]
 
     run(main())
 

@@ -132,3 +132,26 @@ async def app(event, context):
                 await asyncio.sleep(0.01)
 
     run(main())
+
+
+def test_a_slot_that_ends_by_an_error_of_the_runtime_is_logged(serve: Serve, run: Run) -> None:
+    """Here: the machine has no more threads, of which the watchdog wants one."""
+    code = """
+import threading
+
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refuse
+
+async def app(event, context): ...
+"""
+
+    async def main() -> None:
+        async with serve(code, concurrency=2) as api:
+            await api.ready()
+            api.start(1)
+            record = await api.log.wait_for("of 2 ends")
+            assert json.loads(record.text)["errorMessage"] == "can't start new thread"
+
+    run(main())

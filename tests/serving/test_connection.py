@@ -202,8 +202,7 @@ async def test_a_connection_that_cannot_be_made_in_time_leaves_nothing_behind() 
             else:
                 task.cancel()
         await asyncio.wait(opening)
-        if not any(task.cancelled() for task in opening):
-            pytest.skip("a server takes more than it has room for here")
+        assert any(task.cancelled() for task in opening)
         with socket.create_server(("127.0.0.1", 0)) as other:
             for _ in range(5):
                 stack.callback((await Connection.open(other.getsockname(), loop)).close)
